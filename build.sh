@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# The one entry point: sets up what is missing, then builds, demonstrates or tests.
+#
+#   ./build.sh setup  [--packages|--offline]             make the machine ready
+#   ./build.sh build  [--packages|--offline]             compile everything
+#   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...)
+#   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
+#
+# There are two builds of the same sources (docs/building.md): against the real NuGet packages where the feed has them, and otherwise
+# against the stand-ins under offline/. The answer is remembered in artifacts/ until the feed or the versions change.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+solution=SparseCtr.MLNet.sln
+kind_file=artifacts/build-kind.props
+native=artifacts/native
+debian_packages=(g++ cmake libtorch-dev libopenblas0-openmp libopenblas-dev)
+
+say() { printf '%s\n' "build.sh: $*"; }
+fail() { printf '%s\n' "build.sh: $*" >&2; exit 1; }
+
+main() {
+    local verb=${1:-} forced=''
+    [[ $# -gt 0 ]] && shift
+    local args=()
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --packages) forced=packages ;;
+            --offline) forced=offline ;;
+            *) args+=("$1") ;;
+        esac
+        shift
+    done
+
+    case $verb in
+        setup) setup "$forced" ;;
+        build) setup "$forced"; build ;;
+        demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
+        test) setup "$forced"; run_tests ;;
+        *) sed -n '4,7s/^# *//p' "$0" >&2; exit 2 ;;
+    esac
+}
+
+# --- set-up ---------------------------------------------------------------------------------------------------------------------------
+
+setup() {
+    command -v dotnet >/dev/null || fail "the .NET SDK 10 is missing: install dotnet-sdk-10.0 (https://dotnet.microsoft.com/download)"
+    choose_kind "$1"
+    if [[ $kind == offline ]]; then
+        install_debian_packages
+        build_native
+    fi
+}
+
+# Sets $kind to packages or offline, and says which and why in one line.
+choose_kind() {
+    local forced=$1 fingerprint why
+    fingerprint=$({ dotnet nuget list source; dotnet --version; cat Directory.Packages.props; } | sha256sum | cut -c1-16)
+    if [[ -n $forced ]]; then
+        kind=$forced; why="asked for by --$forced"
+    elif grep -qs "fingerprint: $fingerprint" "$kind_file"; then
+        kind=$(sed -n 's/.*kind: \([a-z]*\).*/\1/p' "$kind_file"); why=$(sed -n 's/.*why: \(.*\) -->/\1/p' "$kind_file")
+    elif restore_real_packages; then
+        kind=packages; why='the NuGet feed has them'
+    else
+        kind=offline; why="the NuGet feed does not give the real packages (${restore_error:-restore failed})"
+    fi
+    say "$kind build, against $([[ $kind == packages ]] && echo 'the real Microsoft.ML and TorchSharp packages' || echo 'offline/'): $why"
+
+    mkdir -p artifacts
+    local text="<Project>
+  <!-- fingerprint: $fingerprint -->
+  <!-- kind: $kind -->
+  <!-- why: $why -->
+  <PropertyGroup><OfflineBuild>$([[ $kind == offline ]] && echo true || echo false)</OfflineBuild></PropertyGroup>
+</Project>"
+    # Unchanged, the file keeps its time, and MSBuild its incremental builds.
+    [[ -f $kind_file && $(<"$kind_file") == "$text" ]] || printf '%s\n' "$text" >"$kind_file"
+}
+
+restore_real_packages() {
+    local log
+    log=$(mktemp)
+    say 'asking the NuGet feed for the real packages'
+    if timeout 600 dotnet restore eng/probe/probe.csproj >"$log" 2>&1; then
+        rm -f "$log"
+        return 0
+    fi
+    restore_error=$(grep -o 'error NU[0-9]*' "$log" | head -n 1 || true)
+    rm -f "$log"
+    return 1
+}
+
+install_debian_packages() {
+    if ! command -v apt-get >/dev/null; then
+        local tool
+        for tool in c++ cmake; do
+            command -v "$tool" >/dev/null || fail "no apt-get here, and $tool is missing: install it, libtorch 1.13 or newer (CXX11 ABI, found by CMake through CMAKE_PREFIX_PATH) and OpenBLAS; on Debian these are ${debian_packages[*]}"
+        done
+        return
+    fi
+
+    local missing=() package
+    for package in "${debian_packages[@]}"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+
+    local sudo=()
+    if [[ $(id -u) -ne 0 ]]; then
+        command -v sudo >/dev/null || fail "not root, and no sudo: run as root: apt-get install --no-install-recommends ${missing[*]}"
+        sudo=(sudo)
+    fi
+    say "installing ${missing[*]}"
+    ${sudo+"${sudo[@]}"} apt-get update -qq
+    ${sudo+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+build_native() {
+    local sources=offline/TorchSharp/native library=$native/libTorchShim.so
+    [[ -f $library && -z $(find "$sources" -newer "$library" -print -quit) ]] && return 0
+    say 'building the native shim over libtorch'
+    cmake -S "$sources" -B "$native" -DCMAKE_BUILD_TYPE=Release >/dev/null
+    cmake --build "$native" -j "$(nproc)"
+    touch "$library"
+    "$native/blas-check" || say 'training will be slow: see the line above'
+}
+
+# --- verbs ----------------------------------------------------------------------------------------------------------------------------
+
+build() {
+    dotnet build "$solution" -c Release -v quiet
+    [[ $kind == packages ]] || dotnet build offline/Offline.sln -c Release -v quiet
+}
+
+demo() {
+    dotnet run --project src/Samples -c Release -v quiet -- train "$@"
+}
+
+# Runs every test project and adds up what the runners report; fails when a test fails, a run breaks off, or none ran.
+run_tests() {
+    local status=0 log passed failed skipped
+    log=$(mktemp)
+    dotnet test "$solution" -c Release 2>&1 | tee "$log" || status=1
+    if [[ $kind == offline ]]; then
+        dotnet test offline/Offline.sln -c Release 2>&1 | tee -a "$log" || status=1
+    fi
+    passed=$(sum_of Passed "$log"); failed=$(sum_of Failed "$log"); skipped=$(sum_of Skipped "$log")
+    rm -f "$log"
+    [[ $((passed + failed)) -gt 0 ]] || { status=1; say 'no test ran'; }
+    [[ $failed -eq 0 ]] || status=1
+    if [[ $skipped -gt 0 ]]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    return "$status"
+}
+
+# The runner ends each project with a line such as "Passed!  - Failed:     0, Passed:    12, Skipped:     0, Total:    12, ...".
+sum_of() {
+    sed -n "s/.*Failed: *[0-9]*, Passed: *[0-9]*, .*/&/p" "$2" | sed -n "s/.*$1: *\([0-9]*\).*/\1/p" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+main "$@"

@@ -1,0 +1,95 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// The three-branch sparse self-attention of SparseCTR (arXiv:2601.17836), in plain tensor operators: the reference that every
+/// faster implementation is held to. A query attends, in three softmaxes of their own, to
+/// <list type="bullet">
+/// <item><b>global</b> interests: the mean key and value of each chunk that is complete before it;</item>
+/// <item><b>transitions</b>: the last r behaviors of each of those chunks;</item>
+/// <item><b>local</b> interests: the w latest behaviors, itself included;</item>
+/// </list>
+/// the first two with the zero token p_0 beside them, and sums the three by gates of its own, per head:
+/// out_i = Σ_branch σ(W_g x_i)_{branch,head} · A_branch(i).
+/// </summary>
+internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionLayout, bool, Tensor>
+{
+    private const int Branches = EvoAttentionLayout.Branches;
+
+    private readonly Linear _query, _key, _value, _gate, _output;
+    private readonly RelTemporal _temporal;
+    private readonly int _heads;
+    private readonly int _headDimension;
+
+    public EvoAttention(SparseCtrConfig config) : base(nameof(EvoAttention))
+    {
+        int d = config.ModelDimension;
+        (_heads, _headDimension) = (config.NumberOfHeads, d / config.NumberOfHeads);
+        register_module("query", _query = nn.Linear(d, d, hasBias: false));
+        register_module("key", _key = nn.Linear(d, d, hasBias: false));
+        register_module("value", _value = nn.Linear(d, d, hasBias: false));
+        register_module("gate", _gate = nn.Linear(d, Branches * _heads, hasBias: false));
+        register_module("output", _output = nn.Linear(d, d, hasBias: false));
+        register_module("temporal", _temporal = new RelTemporal(_heads));
+    }
+
+    /// <param name="x">[tokens, d] the normalized tokens of the batch, packed as the layout says.</param>
+    /// <param name="layout">Who sees whom.</param>
+    /// <param name="candidatesOnly">Whether only the candidates' outputs are wanted, as in the last block.</param>
+    /// <returns>[tokens, d], or [candidates, d].</returns>
+    public override Tensor forward(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
+    {
+        Tensor keys = KeyMatrix(_key.forward(x), layout);
+        Tensor values = KeyMatrix(_value.forward(x), layout);
+        Tensor candidates = Attend(x, layout.Candidates, keys, values);
+        Tensor attended = candidatesOnly ? candidates : cat([Attend(x, layout.Behaviors, keys, values), candidates]);
+        return _output.forward(attended);
+    }
+
+    /// <summary>The rows that a query may see: every token, the mean of every chunk, and the zero token.</summary>
+    private Tensor KeyMatrix(Tensor tokens, EvoAttentionLayout layout)
+    {
+        long d = tokens.shape[1];
+        Tensor behaviors = tokens.narrow(0, 0, layout.BehaviorCount);
+        Tensor sums = zeros(layout.ChunkCount, d, tokens.dtype, tokens.device).index_add(0, layout.ChunkOfBehavior, behaviors, 1);
+        return cat([tokens, sums * layout.InverseChunkLength, zeros(1, d, tokens.dtype, tokens.device)]);
+    }
+
+    private Tensor Attend(Tensor x, QueryGroups group, Tensor keys, Tensor values)
+    {
+        (long groups, long size) = (group.Groups, group.Size);
+        Tensor asking = x.index_select(0, group.QueryIndex);
+        Tensor query = Heads(_query.forward(asking), groups, size);
+        Tensor gates = _gate.forward(asking).sigmoid().reshape(groups, size, Branches, _heads, 1).permute(2, 0, 3, 1, 4);
+
+        Tensor sum = zeros_like(query);
+        for (int branch = 0; branch < Branches; branch++)
+            sum = sum + gates[branch] * Attend(query, group.Branches[branch], keys, values);
+        return sum.transpose(1, 2).reshape(groups * size, _heads * _headDimension).index_select(0, group.OutputIndex);
+    }
+
+    /// <summary>softmax(q·kᵀ/√d_h + bias)·v over the keys of one branch: [G, H, S, d_h].</summary>
+    private Tensor Attend(Tensor query, BranchLayout branch, Tensor keys, Tensor values)
+    {
+        (long groups, long size, long count) = (query.shape[0], query.shape[2], branch.Hidden.shape[3]);
+        Tensor key = Heads(keys.index_select(0, branch.KeyIndex), groups, count);
+        Tensor value = Heads(values.index_select(0, branch.KeyIndex), groups, count);
+        Tensor bias = _temporal.forward(branch.Temporal).reshape(groups * _heads, size, count);
+
+        Tensor logits = bias.baddbmm(Merge(query), Merge(key).transpose(1, 2), beta: 1, alpha: 1 / MathF.Sqrt(_headDimension));
+        Tensor visible = logits.reshape(groups, _heads, size, count).masked_fill(branch.Hidden, double.NegativeInfinity);
+        Tensor attended = Merge(visible.softmax(-1)).bmm(Merge(value));
+        return attended.reshape(groups, _heads, size, _headDimension);
+    }
+
+    /// <summary>[G·S, d] → [G, H, S, d_h].</summary>
+    private Tensor Heads(Tensor packed, long groups, long size)
+        => packed.reshape(groups, size, _heads, _headDimension).transpose(1, 2);
+
+    /// <summary>[G, H, …] → [G·H, …], the shape of a batched product.</summary>
+    private static Tensor Merge(Tensor tensor)
+        => tensor.reshape(tensor.shape[0] * tensor.shape[1], tensor.shape[2], tensor.shape[3]);
+}

@@ -1,0 +1,103 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// The SparseCTR network (arXiv:2601.17836; docs/model.md): embeds the behaviors and candidates of a packed batch, passes them through
+/// sparse self-attention, and scores each candidate by an MLP over its last state, the user's features and the numeric features.
+/// </summary>
+internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
+{
+    private const double InitialEmbeddingDeviation = 0.1;
+
+    private readonly SparseCtrConfig _config;
+    private readonly ModuleList<Embedding> _sequenceTables, _candidateTables, _userTables;
+    private readonly Linear _token;
+    private readonly Linear? _candidateToken;
+    private readonly Dropout _tokenDropout, _dropout;
+    private readonly ModuleList<SparseBlock> _blocks;
+    private readonly RmsNorm _norm;
+    private readonly Linear _hidden, _logit;
+
+    /// <param name="config">Inputs and sizes.</param>
+    /// <param name="dropout">Probability with which activations are dropped while training.</param>
+    /// <param name="tokenDropout">The same for the tokens, before the first block.</param>
+    public SparseCtrNetwork(SparseCtrConfig config, double dropout = 0, double tokenDropout = 0) : base(nameof(SparseCtrNetwork))
+    {
+        _config = config;
+        int d = config.ModelDimension, e = config.EmbeddingDimension;
+        int candidateInputs = config.CandidateFields.Length * e + config.NumericDimension;
+        int headInputs = d + config.UserFields.Length * e + config.NumericDimension;
+
+        register_module("sequence_tables", _sequenceTables = Tables(config.SequenceFields, e));
+        register_module("candidate_tables", _candidateTables = Tables(config.CandidateFields, e));
+        register_module("user_tables", _userTables = Tables(config.UserFields, e));
+        register_module("token", _token = nn.Linear(config.SequenceFields.Length * e, d));
+        if (candidateInputs > 0)
+            register_module("candidate_token", _candidateToken = nn.Linear(candidateInputs, d, hasBias: false));
+        register_module("token_dropout", _tokenDropout = nn.Dropout(tokenDropout));
+        register_module("dropout", _dropout = nn.Dropout(dropout));
+        register_module("blocks", _blocks = new ModuleList<SparseBlock>(
+            Enumerable.Range(0, config.NumberOfBlocks).Select(_ => new SparseBlock(config, dropout)).ToArray()));
+        register_module("norm", _norm = new RmsNorm(d));
+        register_module("hidden", _hidden = nn.Linear(headInputs, config.HeadDimension));
+        register_module("logit", _logit = nn.Linear(config.HeadDimension, 1));
+        Initialize();
+    }
+
+    private void Initialize()
+    {
+        foreach (nn.Module module in modules())
+        {
+            if (module is Embedding table)
+                nn.init.normal_(table.weight, 0, InitialEmbeddingDeviation);
+            if (module is Linear linear)
+            {
+                nn.init.xavier_uniform_(linear.weight);
+                if (linear.bias is not null)
+                    nn.init.zeros_(linear.bias);
+            }
+        }
+    }
+
+    /// <summary>The logit of each candidate of the batch: [candidates].</summary>
+    public override Tensor forward(PackedBatch batch)
+    {
+        EvoAttentionLayout layout = batch.Layout;
+        Tensor x = Tokens(batch);
+        for (int i = 0; i < _blocks.Count; i++)
+            x = _blocks[i].forward(x, layout, candidatesOnly: i == _blocks.Count - 1);
+
+        Tensor state = cat([_norm.forward(x), .. Pooled(_userTables, batch.UserKeys), batch.Numbers], 1);
+        return _logit.forward(_dropout.forward(_hidden.forward(state).silu())).squeeze(1);
+    }
+
+    private Tensor Tokens(PackedBatch batch)
+    {
+        IEnumerable<Tensor> fields = _sequenceTables.Select((table, i) => table.forward(batch.SequenceKeys[i]));
+        Tensor x = _token.forward(cat(fields.ToArray(), 1));
+        if (_candidateToken is not null)
+        {
+            Tensor inputs = cat([.. Pooled(_candidateTables, batch.CandidateKeys), batch.Numbers], 1);
+            Tensor none = zeros(batch.Layout.BehaviorCount, _config.ModelDimension, x.dtype, x.device);
+            x = x + cat([none, _candidateToken.forward(inputs)]);
+        }
+        return _tokenDropout.forward(x);
+    }
+
+    /// <summary>For each field, the mean of the embeddings of each candidate's keys: [candidates, e].</summary>
+    private static IEnumerable<Tensor> Pooled(ModuleList<Embedding> tables, KeyBags[] fields)
+    {
+        for (int i = 0; i < fields.Length; i++)
+        {
+            Tensor embedded = tables[i].forward(fields[i].Keys);
+            Tensor sums = zeros(fields[i].InverseLength.shape[0], embedded.shape[1], embedded.dtype, embedded.device);
+            yield return sums.index_add(0, fields[i].Bag, embedded, 1) * fields[i].InverseLength;
+        }
+    }
+
+    private static ModuleList<Embedding> Tables(KeyField[] fields, int dimension)
+        => new(fields.Select(field => nn.Embedding(field.TableRows, dimension)).ToArray());
+}

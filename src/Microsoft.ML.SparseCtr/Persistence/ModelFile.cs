@@ -1,0 +1,97 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// The two files of a saved network: config.json, which says what it is, and weights.safetensors. Reading trusts neither: versions, ranges
+/// and sizes are checked before anything is allocated by them.
+/// </summary>
+internal static class ModelFile
+{
+    private const int FormatVersion = 1;
+
+    private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        RespectNullableAnnotations = true,
+    };
+
+    public static void WriteConfig(SparseCtrConfig config, TextWriter writer) => writer.Write(new JsonObject
+    {
+        ["formatVersion"] = FormatVersion,
+        ["network"] = JsonSerializer.SerializeToNode(config, s_json),
+    }.ToJsonString(s_json));
+
+    public static void WriteWeights(SparseCtrNetwork network, Stream stream)
+        => SafeTensors.Write(stream, network.state_dict().Select(entry => (entry.Key, entry.Value)).ToArray());
+
+    /// <exception cref="FormatException">The text is no configuration, or one of a newer version.</exception>
+    public static SparseCtrConfig ReadConfig(string json)
+    {
+        try
+        {
+            JsonNode root = JsonNode.Parse(json) ?? throw new FormatException("config.json is empty");
+            int version = root["formatVersion"]?.GetValue<int>() ?? throw new FormatException("config.json has no formatVersion");
+            if (version > FormatVersion)
+            {
+                throw new FormatException(
+                    $"it has format version {version}, and this version of Microsoft.ML.SparseCtr reads up to {FormatVersion}: use a newer one");
+            }
+            SparseCtrConfig config = root["network"].Deserialize<SparseCtrConfig>(s_json) ?? throw new FormatException("config.json has no network");
+            config.Check((holds, name, expected, value) =>
+            {
+                if (!holds)
+                    throw new FormatException($"config.json: {name} must be {expected}, not {value}");
+            });
+            return config;
+        }
+        catch (Exception problem) when (problem is JsonException or InvalidOperationException or FormatException)
+        {
+            throw Unreadable(problem);
+        }
+    }
+
+    /// <exception cref="FormatException">The stream does not hold the weights of such a network.</exception>
+    public static SparseCtrNetwork ReadNetwork(SparseCtrConfig config, Stream stream)
+    {
+        SparseCtrNetwork? network = null;
+        try
+        {
+            IReadOnlyList<SafeTensors.Entry> header = SafeTensors.ReadHeader(stream);
+            CheckTables(config, header);
+            network = new SparseCtrNetwork(config);
+            Dictionary<string, Tensor> tensors = network.state_dict();
+            foreach (SafeTensors.Entry entry in header)
+            {
+                if (!tensors.TryGetValue(entry.Name, out Tensor? tensor) || !tensor.shape.SequenceEqual(entry.Shape))
+                    throw new FormatException($"the network has no tensor {entry.Name} of shape [{string.Join(", ", entry.Shape)}]");
+            }
+            if (header.Count != tensors.Count)
+                throw new FormatException($"{tensors.Count - header.Count} tensors are missing, {tensors.Keys.Except(header.Select(entry => entry.Name)).First()} among them");
+            SafeTensors.ReadData(stream, header, tensors);
+            network.eval();
+            return network;
+        }
+        catch (Exception problem) when (problem is FormatException or EndOfStreamException)
+        {
+            network?.Dispose();
+            throw Unreadable(problem);
+        }
+    }
+
+    /// <summary>
+    /// Embedding tables are all that can be large; the stream has been found to hold what its header says, so a configuration that agrees
+    /// with the header cannot make us allocate more than was sent.
+    /// </summary>
+    private static void CheckTables(SparseCtrConfig config, IReadOnlyList<SafeTensors.Entry> header)
+    {
+        long claimed = config.AllFields.Sum(field => field.TableRows * config.EmbeddingDimension);
+        long present = header.Sum(entry => (entry.End - entry.Start) / sizeof(float));
+        if (claimed > present)
+            throw new FormatException($"config.json speaks of {claimed:N0} embedding weights, but there are {present:N0} weights in all");
+    }
+
+    private static FormatException Unreadable(Exception problem) => new($"The SparseCtr model cannot be read: {problem.Message}.", problem);
+}

@@ -1,0 +1,71 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.SparseCtr.Interop;
+using TorchSharp;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// A trained SparseCTR network. It adds Score (the logit), Probability and PredictedLabel to each row; a row's score is computed when it is
+/// asked for. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine over it, when no one uses it any more.
+/// </summary>
+public sealed class SparseCtrTransformer : ITransformer, IDisposable
+{
+    private readonly IHost _host;
+    private readonly SparseCtrNetwork _network;
+
+    /// <param name="environment">The environment that the transformer belongs to.</param>
+    /// <param name="config">Inputs and sizes.</param>
+    /// <param name="network">Trained, on the CPU, in evaluation mode; the transformer owns it.</param>
+    internal SparseCtrTransformer(IHostEnvironment environment, SparseCtrConfig config, SparseCtrNetwork network)
+    {
+        _host = environment.Register(nameof(SparseCtrTransformer));
+        (Config, _network) = (config, network);
+    }
+
+    internal SparseCtrConfig Config { get; }
+
+    /// <inheritdoc/>
+    public bool IsRowToRowMapper => true;
+
+    /// <inheritdoc/>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => GetRowToRowMapper(inputSchema).OutputSchema;
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentOutOfRangeException">A column that the network reads is missing, of the wrong type, or has other keys than in training.</exception>
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        return new ScoringMapper(this, inputSchema);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentOutOfRangeException">A column that the network reads is missing, of the wrong type, or has other keys than in training.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new ScoringMapper.View(new ScoringMapper(this, input.Schema), input);
+    }
+
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+        => ModelEntries.Save(ctx, writer => ModelFile.WriteConfig(Config, writer), stream => ModelFile.WriteWeights(_network, stream));
+
+    /// <summary>Frees the network's weights.</summary>
+    public void Dispose() => _network.Dispose();
+
+    internal void CheckColumns(DataViewSchema schema)
+    {
+        SchemaShape shape = MLNetInternals.ShapeOf(schema);
+        foreach (InputColumn column in InputColumn.Of(Config))
+            column.Check(_host, shape);
+        KeyBinding.Check(Config, schema);
+    }
+
+    /// <summary>The logit of a request's only impression.</summary>
+    internal float Score(Request request)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        return _network.forward(PackedBatch.Create([request], Config, torch.CPU)).item<float>();
+    }
+}

@@ -1,0 +1,112 @@
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>Takes key counts and vector sizes from a schema, and checks that columns that share embeddings share their keys.</summary>
+internal static class KeyBinding
+{
+    /// <summary>The configuration with the key counts and numeric sizes of a schema, whose columns have been checked.</summary>
+    public static SparseCtrConfig Bind(SparseCtrConfig config, DataViewSchema schema)
+    {
+        foreach (KeyField field in config.SequenceFields.Where(field => field.ColumnName is not null))
+            CheckSameKeys(schema[field.ColumnName!], schema[field.HistoryColumnName!]);
+        SparseCtrConfig bound = config with
+        {
+            SequenceFields = config.SequenceFields.Select(WithCount).ToArray(),
+            CandidateFields = config.CandidateFields.Select(WithCount).ToArray(),
+            UserFields = config.UserFields.Select(WithCount).ToArray(),
+            NumericFields = config.NumericFields.Select(field => field with
+            {
+                Mean = new float[SizeOf(schema[field.ColumnName])],
+                StandardDeviation = Enumerable.Repeat(1f, SizeOf(schema[field.ColumnName])).ToArray(),
+            }).ToArray(),
+        };
+        CheckMemory(bound);
+        return bound;
+
+        KeyField WithCount(KeyField field)
+        {
+            string column = field.ColumnName ?? field.HistoryColumnName!;
+            ulong count = CountOf(schema[column]);
+            if (count > int.MaxValue - 2)
+                throw new InvalidOperationException($"Column '{column}' has {count:N0} keys; expected at most {int.MaxValue - 2:N0}.");
+            return field with { KeyCount = (int)count };
+        }
+    }
+
+    /// <summary>Throws unless the schema's key counts and vector sizes are those of the configuration.</summary>
+    public static void Check(SparseCtrConfig config, DataViewSchema schema)
+    {
+        foreach (KeyField field in config.AllFields)
+        {
+            foreach (string column in new[] { field.ColumnName, field.HistoryColumnName }.OfType<string>())
+                Require(CountOf(schema[column]) == (ulong)field.KeyCount, column, $"{field.KeyCount:N0} keys, as in training", $"{CountOf(schema[column]):N0}");
+        }
+        foreach (NumericField field in config.NumericFields)
+            Require(SizeOf(schema[field.ColumnName]) == field.Mean.Length, field.ColumnName, $"{field.Mean.Length} numbers, as in training", $"{SizeOf(schema[field.ColumnName])}");
+
+        static void Require(bool holds, string column, string expected, string actual)
+        {
+            if (!holds)
+                throw new ArgumentOutOfRangeException(nameof(schema), $"Schema mismatch for column '{column}': expected {expected}, got {actual}");
+        }
+    }
+
+    private static ulong CountOf(DataViewSchema.Column column) => ((KeyDataViewType)column.Type.ItemType()).Count;
+
+    private static int SizeOf(DataViewSchema.Column column) => column.Type is VectorDataViewType vector ? vector.Size : 1;
+
+    private static void CheckSameKeys(DataViewSchema.Column candidate, DataViewSchema.Column history)
+    {
+        bool same = CountOf(candidate) == CountOf(history) && KeyValuesAreEqual(candidate, history);
+        if (!same)
+        {
+            throw new InvalidOperationException(
+                $"Columns '{candidate.Name}' and '{history.Name}' share embeddings, but their keys stand for different values. "
+                + "Map both with the same keys: one MapValueToKey over both columns with keyData, or Hash with the same number of bits.");
+        }
+    }
+
+    private static bool KeyValuesAreEqual(DataViewSchema.Column left, DataViewSchema.Column right)
+    {
+        if (!left.HasKeyValues() || !right.HasKeyValues())
+            return left.HasKeyValues() == right.HasKeyValues();
+        if (left.HasKeyValues(TextDataViewType.Instance) && right.HasKeyValues(TextDataViewType.Instance))
+            return ValuesOf<ReadOnlyMemory<char>>(left).Zip(ValuesOf<ReadOnlyMemory<char>>(right)).All(pair => pair.First.Span.SequenceEqual(pair.Second.Span));
+        return AreEqual<int>(NumberDataViewType.Int32) ?? AreEqual<uint>(NumberDataViewType.UInt32)
+            ?? AreEqual<long>(NumberDataViewType.Int64) ?? AreEqual<ulong>(NumberDataViewType.UInt64)
+            ?? AreEqual<short>(NumberDataViewType.Int16) ?? AreEqual<ushort>(NumberDataViewType.UInt16)
+            ?? AreEqual<sbyte>(NumberDataViewType.SByte) ?? AreEqual<byte>(NumberDataViewType.Byte)
+            ?? AreEqual<float>(NumberDataViewType.Single) ?? AreEqual<double>(NumberDataViewType.Double)
+            ?? AreEqual<DateTime>(DateTimeDataViewType.Instance) ?? AreEqual<bool>(BooleanDataViewType.Instance) ?? false;
+
+        // Null where the key values are not of this type.
+        bool? AreEqual<T>(PrimitiveDataViewType type)
+            => left.HasKeyValues(type) && right.HasKeyValues(type) ? ValuesOf<T>(left).SequenceEqual(ValuesOf<T>(right)) : null;
+    }
+
+    private static IEnumerable<T> ValuesOf<T>(DataViewSchema.Column column)
+    {
+        VBuffer<T> values = default;
+        column.GetKeyValues(ref values);
+        return values.DenseValues();
+    }
+
+    /// <summary>Training holds weights, gradients and two moments of every table.</summary>
+    private static void CheckMemory(SparseCtrConfig config)
+    {
+        const long copies = 4;
+        long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        foreach (KeyField field in config.AllFields)
+        {
+            long bytes = copies * sizeof(float) * field.TableRows * config.EmbeddingDimension;
+            if (bytes > available)
+            {
+                throw new InvalidOperationException(
+                    $"Column '{field.ColumnName ?? field.HistoryColumnName}' has {field.KeyCount:N0} keys: training its embeddings of dimension "
+                    + $"{config.EmbeddingDimension} takes {bytes / 1e9:N1} GB, and this machine has {available / 1e9:N1} GB. "
+                    + $"Use fewer keys (such as Hash with fewer bits) or a smaller {nameof(SparseCtrTrainer.Options.EmbeddingDimension)}.");
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>Keys of a field that may have several per candidate: one flat list, and which candidate each belongs to.</summary>
+/// <param name="Keys">[keys] rows of the embedding table.</param>
+/// <param name="Bag">[keys] the candidate of each.</param>
+/// <param name="InverseLength">[candidates, 1] one over the number of the candidate's keys.</param>
+internal sealed record KeyBags(Tensor Keys, Tensor Bag, Tensor InverseLength);
+
+/// <summary>
+/// Requests as the network takes them: all tokens of the batch in one row of tensors, the behaviors of all requests first and then their
+/// candidates, with no padding. Dispose it, or make it inside a dispose scope.
+/// </summary>
+internal sealed class PackedBatch
+{
+    /// <summary>Per sequence field, [tokens] rows of its embedding table.</summary>
+    public required Tensor[] SequenceKeys { get; init; }
+
+    public required KeyBags[] CandidateKeys { get; init; }
+    public required KeyBags[] UserKeys { get; init; }
+
+    /// <summary>[candidates, numbers], standardized.</summary>
+    public required Tensor Numbers { get; init; }
+
+    /// <summary>[candidates] 1 for a click, 0 for none.</summary>
+    public required Tensor Labels { get; init; }
+
+    public required EvoAttentionLayout Layout { get; init; }
+
+    /// <summary>Packs requests.</summary>
+    /// <param name="requests">At least one.</param>
+    /// <param name="config">The network's inputs and sizes.</param>
+    /// <param name="device">Where the tensors go.</param>
+    /// <param name="dtype">Type of the floating-point tensors.</param>
+    /// <param name="isDropped">Asked once per token while training: whether the item's id is hidden (made missing).</param>
+    public static PackedBatch Create(
+        IReadOnlyList<Request> requests, SparseCtrConfig config, Device device, ScalarType dtype = ScalarType.Float32, Func<bool>? isDropped = null)
+    {
+        Impression[] impressions = requests.SelectMany(request => request.Impressions).ToArray();
+        return new PackedBatch
+        {
+            SequenceKeys = SequenceKeysOf(requests, impressions, config, isDropped).Select(keys => tensor(keys, device: device)).ToArray(),
+            CandidateKeys = config.CandidateFields.Select((_, i) => Bags(impressions, impression => impression.CandidateKeys[i])).ToArray(),
+            UserKeys = config.UserFields.Select((_, i) => Bags(impressions, impression => impression.UserKeys[i])).ToArray(),
+            Numbers = tensor(Standardized(impressions, config), dtype, device).reshape(impressions.Length, config.NumericDimension),
+            Labels = tensor(impressions.Select(impression => impression.Label).ToArray(), dtype, device),
+            Layout = EvoAttentionLayout.Create(
+                requests.Select(request => request.HistoryTimestamps).ToArray(),
+                requests.Select(request => request.Impressions.Select(impression => impression.Timestamp).ToArray()).ToArray(),
+                config, device, dtype),
+        };
+
+        KeyBags Bags(Impression[] rows, Func<Impression, int[]> keysOf)
+        {
+            var keys = new List<long>();
+            var bag = new List<long>();
+            var inverseLength = new double[rows.Length];
+            for (int row = 0; row < rows.Length; row++)
+            {
+                int[] own = keysOf(rows[row]);
+                inverseLength[row] = 1.0 / own.Length;
+                foreach (int key in own)
+                {
+                    keys.Add(key);
+                    bag.Add(row);
+                }
+            }
+            return new KeyBags(tensor(keys.ToArray(), device: device), tensor(bag.ToArray(), device: device),
+                tensor(inverseLength, dtype, device).reshape(rows.Length, 1));
+        }
+    }
+
+    private static long[][] SequenceKeysOf(
+        IReadOnlyList<Request> requests, Impression[] impressions, SparseCtrConfig config, Func<bool>? isDropped)
+    {
+        int behaviors = requests.Sum(request => request.HistoryTimestamps.Length);
+        var keys = new long[config.SequenceFields.Length][];
+        for (int field = 0; field < keys.Length; field++)
+        {
+            keys[field] = new long[behaviors + impressions.Length];
+            int token = 0;
+            foreach (Request request in requests)
+            {
+                foreach (int key in request.HistoryKeys[field])
+                    keys[field][token++] = key;
+            }
+            foreach (Impression impression in impressions)
+                keys[field][token++] = impression.SequenceKeys[field];
+        }
+        if (isDropped is not null)
+        {
+            for (int token = 0; token < keys[0].Length; token++)
+            {
+                if (isDropped())
+                    keys[0][token] = 0;
+            }
+        }
+        return keys;
+    }
+
+    private static float[] Standardized(Impression[] impressions, SparseCtrConfig config)
+    {
+        float[] mean = config.NumericFields.SelectMany(field => field.Mean).ToArray();
+        float[] deviation = config.NumericFields.SelectMany(field => field.StandardDeviation).ToArray();
+        var numbers = new float[impressions.Length * mean.Length];
+        for (int i = 0; i < numbers.Length; i++)
+            numbers[i] = (impressions[i / mean.Length].Numbers[i % mean.Length] - mean[i % mean.Length]) / deviation[i % mean.Length];
+        return numbers;
+    }
+}

@@ -1,0 +1,26 @@
+using Microsoft.ML.Runtime;
+using Microsoft.ML.SparseCtr.Interop;
+using TorchSharp;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>Chooses where to train, as ML.NET's own deep-learning trainers do.</summary>
+internal static class Devices
+{
+    /// <summary>
+    /// The GPU that MLContext.GpuDeviceId names; the CPU where it names none, or where it cannot be had and MLContext.FallbackToCpu allows.
+    /// </summary>
+    public static torch.Device Choose(IHost host, IChannel channel)
+    {
+        if (MLNetInternals.GpuDeviceIdOf(host) is not int gpu)
+            return torch.CPU;
+        if (gpu >= 0 && torch.cuda.is_available() && gpu < torch.cuda.device_count())
+            return torch.device(DeviceType.CUDA, gpu);
+
+        string problem = $"GPU {gpu} (MLContext.GpuDeviceId) is not available: libtorch sees {(torch.cuda.is_available() ? torch.cuda.device_count() : 0)} CUDA devices.";
+        if (!MLNetInternals.FallsBackToCpu(host))
+            throw host.Process(new InvalidOperationException(problem + " Set MLContext.FallbackToCpu to train on the CPU instead."));
+        channel.Warning(MessageSensitivity.None, problem + " Training on the CPU.");
+        return torch.CPU;
+    }
+}

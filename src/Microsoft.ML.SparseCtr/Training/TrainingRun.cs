@@ -1,0 +1,238 @@
+using System.Diagnostics;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.SparseCtr.Interop;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>One training, from the first look at the data to the best weights.</summary>
+internal sealed class TrainingRun(
+    IHost host, IChannel channel, SparseCtrTrainer.Options options, SparseCtrConfig untrained, int seed, Device device,
+    IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+{
+    /// <summary>Tokens that pass through the network at once: a batch with more is taken in parts, whose gradients add up.</summary>
+    private const int TokensPerPass = 16_384;
+
+    /// <summary>AdamW's memory of squared gradients: shorter than usual, for trainings of a few thousand steps.</summary>
+    private const double Beta2 = 0.99;
+
+    /// <returns>The configuration with the statistics of the training data, and the network, on the CPU and in evaluation mode.</returns>
+    public (SparseCtrConfig Config, SparseCtrNetwork Network) Train(IDataView trainData, IDataView? validationData)
+    {
+        DataSummary summary = DataSummary.Of(trainData, untrained, options, holdOut: validationData is null, CheckCanceled);
+        if (summary.SkippedRows > 0)
+            channel.Warning(MessageSensitivity.None, $"Skipped {summary.SkippedRows} rows with a missing label or number during training.");
+        if (summary.TrainingRequests == 0)
+            throw host.Process(new InvalidOperationException("Training set has 0 instances, aborting training."));
+        SparseCtrConfig config = summary.Config;
+        IEnumerable<Request>? validation = validationData is not null ? Read(config, validationData, null)
+            : summary.HasHoldOut ? Read(config, trainData, null).Where(summary.IsHeldOut)
+            : null;
+
+        // One thread is libtorch's default on some virtual machines; who sets the variable means it.
+        if (device.type == DeviceType.CPU && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null)
+            set_num_threads(Environment.ProcessorCount);
+        manual_seed(seed);
+        var random = new Random(seed);
+
+        var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout);
+        network.to(device);
+        using AdamW optimizer = CreateOptimizer(network);
+        int stepsPerEpoch = (int)((summary.TrainingRequests + options.BatchSize - 1) / options.BatchSize);
+        var schedule = new LearningRateSchedule(options.LearningRate, options.WarmupFraction, (long)stepsPerEpoch * options.NumberOfEpochs);
+        using var best = new BestWeights(network);
+        using IProgressChannel progressChannel = host.StartProgressChannel(nameof(SparseCtrTrainer));
+        progressChannel.SetHeader(new ProgressHeader(["loss", "validation AUC"], ["epochs"]), _ => { });
+
+        for (int epoch = 1; epoch <= options.NumberOfEpochs; epoch++)
+        {
+            IEnumerable<Request> requests = Read(config, trainData, random).Where(request => !summary.IsHeldOut(request));
+            TrainingProgress done = TrainEpoch(network, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
+
+            double? auc = validation is null ? null : ValidationAuc(network, config, validation);
+            bool isBest = best.Offer(auc ?? epoch, epoch);
+            done = done with { EpochCompleted = true, ValidationAuc = auc, IsBest = isBest };
+            progress?.Report(done);
+            progressChannel.Checkpoint(done.Loss, auc, epoch);
+            channel.Info(MessageSensitivity.None, Describe(done));
+            if (epoch - best.Epoch >= options.EarlyStoppingPatience)
+            {
+                channel.Info(MessageSensitivity.None, $"Stopped early: no better validation AUC for {options.EarlyStoppingPatience} epochs.");
+                break;
+            }
+        }
+
+        best.Restore();
+        network.to(CPU);
+        network.eval();
+        return (config, network);
+    }
+
+    private IEnumerable<Request> Read(SparseCtrConfig config, IDataView data, Random? random)
+    {
+        IEnumerable<Request> requests = new RequestReader(config, options.LabelColumnName, options.RowGroupColumnName).Read(data, null, random);
+        return random is null ? requests : requests.Shuffle(options.ShufflePoolSize, random);
+    }
+
+    private TrainingProgress TrainEpoch(
+        SparseCtrNetwork network, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config, IEnumerable<Request> requests,
+        Random random, int epoch, int stepsPerEpoch)
+    {
+        network.train();
+        var clock = Stopwatch.StartNew();
+        double lossSum = 0;
+        long rows = 0;
+        int step = 0;
+        var state = new TrainingProgress(epoch, options.NumberOfEpochs, 0, stepsPerEpoch, double.NaN, 0);
+        foreach (Request[] batch in requests.Chunk(options.BatchSize))
+        {
+            CheckCanceled();
+            foreach (optim.ILearningRateController group in optimizer.ParamGroups)
+                group.LearningRate = schedule.At((long)(epoch - 1) * stepsPerEpoch + step);
+            lossSum += Step(network, optimizer, config, batch, random);
+            rows += batch.Sum(request => request.Impressions.Count);
+            step++;
+            if (!double.IsFinite(lossSum))
+            {
+                throw host.Process(new InvalidOperationException(
+                    $"Training diverged: the loss became {lossSum} in epoch {epoch}, step {step}. Lower {nameof(options.LearningRate)} ({options.LearningRate})."));
+            }
+            state = state with { Step = step, Loss = lossSum / rows, RowsPerSecond = rows / clock.Elapsed.TotalSeconds };
+            progress?.Report(state);
+        }
+        return state;
+    }
+
+    /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
+    private double Step(SparseCtrNetwork network, AdamW optimizer, SparseCtrConfig config, Request[] batch, Random random)
+    {
+        int rows = batch.Sum(request => request.Impressions.Count);
+        double lossSum = 0;
+        optimizer.zero_grad();
+        foreach (List<Request> part in Parts(batch))
+        {
+            using DisposeScope scope = NewDisposeScope();
+            PackedBatch packed = PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout);
+            Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(packed), packed.Labels, reduction: nn.Reduction.Sum);
+            (loss / rows).backward();
+            lossSum += loss.item<float>();
+        }
+        using (NewDisposeScope())
+        {
+            nn.utils.clip_grad_norm_(network.parameters(), options.GradientClipping);
+            optimizer.step();
+        }
+        return lossSum;
+    }
+
+    private double ValidationAuc(SparseCtrNetwork network, SparseCtrConfig config, IEnumerable<Request> requests)
+    {
+        network.eval();
+        var scores = new List<float>();
+        var labels = new List<bool>();
+        using IDisposable noGradient = no_grad();
+        foreach (List<Request> part in Parts(requests))
+        {
+            CheckCanceled();
+            using DisposeScope scope = NewDisposeScope();
+            scores.AddRange(network.forward(PackedBatch.Create(part, config, device)).cpu().data<float>().ToArray());
+            labels.AddRange(part.SelectMany(request => request.Impressions).Select(impression => impression.Label == 1));
+        }
+        return RocCurve.Area(scores.ToArray(), labels.ToArray());
+    }
+
+    /// <summary>Consecutive requests of together about as many tokens as pass through the network at once.</summary>
+    private static IEnumerable<List<Request>> Parts(IEnumerable<Request> requests)
+    {
+        var part = new List<Request>();
+        int tokens = 0;
+        foreach (Request request in requests)
+        {
+            int more = request.HistoryTimestamps.Length + request.Impressions.Count;
+            if (part.Count > 0 && tokens + more > TokensPerPass)
+            {
+                yield return part;
+                (part, tokens) = ([], 0);
+            }
+            part.Add(request);
+            tokens += more;
+        }
+        if (part.Count > 0)
+            yield return part;
+    }
+
+    private AdamW CreateOptimizer(SparseCtrNetwork network)
+    {
+        ILookup<bool, Parameter> parameters = network.named_parameters().ToLookup(
+            named => named.Item2.dim() >= 2 && !named.Item1.EndsWith(RelTemporal.CoefficientsName, StringComparison.Ordinal), named => named.Item2);
+        return optim.AdamW(
+        [
+            new AdamW.ParamGroup(parameters[true], options.LearningRate, beta2: Beta2, weight_decay: options.WeightDecay),
+            new AdamW.ParamGroup(parameters[false], options.LearningRate, beta2: Beta2, weight_decay: 0),
+        ]);
+    }
+
+    private void CheckCanceled()
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        MLNetInternals.CheckAlive(host);
+    }
+
+    private static string Describe(TrainingProgress done)
+    {
+        string auc = done.ValidationAuc is double value ? FormattableString.Invariant($", validation AUC {value:F4}{(done.IsBest ? " (best)" : "")}") : "";
+        return FormattableString.Invariant($"Epoch {done.Epoch}/{done.NumberOfEpochs}: loss {done.Loss:F4}{auc}, {done.RowsPerSecond:N0} rows/s");
+    }
+}
+
+/// <summary>Rises linearly, then falls to zero along a half cosine.</summary>
+internal sealed class LearningRateSchedule(double peak, double warmupFraction, long steps)
+{
+    private readonly double _warmup = Math.Max(1, warmupFraction * steps);
+
+    public double At(long step) => step < _warmup
+        ? peak * (step + 1) / (_warmup + 1)
+        : peak * 0.5 * (1 + Math.Cos(Math.PI * (step - _warmup) / Math.Max(1, steps - _warmup)));
+}
+
+/// <summary>A copy of the weights of the best epoch.</summary>
+internal sealed class BestWeights(SparseCtrNetwork network) : IDisposable
+{
+    private readonly Dictionary<string, Tensor> _weights = [];
+    private double _metric = double.NegativeInfinity;
+
+    public int Epoch { get; private set; }
+
+    /// <summary>Keeps a copy if the metric beats all before it; an undefined metric (NaN) counts as better, so that the latest is kept.</summary>
+    public bool Offer(double metric, int epoch)
+    {
+        if (metric <= _metric)
+            return false;
+        (_metric, Epoch) = (double.IsNaN(metric) ? _metric : metric, epoch);
+        using IDisposable noGradient = no_grad();
+        foreach ((string name, Tensor value) in network.state_dict())
+        {
+            if (_weights.TryGetValue(name, out Tensor? kept))
+                kept.copy_(value);
+            else
+                _weights[name] = value.detach().clone().DetachFromDisposeScope();
+        }
+        return true;
+    }
+
+    public void Restore()
+    {
+        using IDisposable noGradient = no_grad();
+        foreach ((string name, Tensor value) in network.state_dict())
+            value.copy_(_weights[name]);
+    }
+
+    public void Dispose()
+    {
+        foreach (Tensor kept in _weights.Values)
+            kept.Dispose();
+    }
+}

@@ -1,0 +1,24 @@
+using SparseCtr.Samples;
+
+// usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--epochs N] [--seed N]
+//        Samples score [--data FOLDER | --users N] [--model ctr.zip]
+try
+{
+    DemoArguments arguments = DemoArguments.Parse(args);
+    switch (arguments.Command)
+    {
+        case "train":
+            Demo.Train(arguments);
+            return 0;
+        case "score":
+            Demo.Score(arguments);
+            return 0;
+        default:
+            throw new ArgumentException($"'{arguments.Command}' is no command: use train or score.");
+    }
+}
+catch (Exception problem) when (problem is ArgumentException or IOException or FormatException or InvalidOperationException)
+{
+    Console.Error.WriteLine($"error: {problem.Message}");
+    return 1;
+}

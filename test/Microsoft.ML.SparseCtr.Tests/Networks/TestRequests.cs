@@ -1,0 +1,78 @@
+using TorchSharp;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+/// <summary>Small networks with random weights, and random or awkward requests for them.</summary>
+internal static class TestRequests
+{
+    public const int Now = 1_700_000_000;
+
+    public static SparseCtrConfig Config { get; } = new()
+    {
+        SequenceFields = [new KeyField("Item", "Item", "HistoryItem", 50), new KeyField("Brand", "Brand", "HistoryBrand", 5), new KeyField("Action", null, "HistoryAction", 3)],
+        CandidateFields = [new KeyField("Tags", "Tags", null, 7)],
+        UserFields = [new KeyField("Gender", "Gender", null, 2)],
+        NumericFields = [new NumericField("Rates", [0.5f, 2f], [0.1f, 3f])],
+        TimestampColumnName = "Timestamp",
+        HistoryTimestampColumnName = "HistoryTimestamp",
+        HistoryLength = 10_000,
+        EmbeddingDimension = 4,
+        ModelDimension = 8,
+        NumberOfHeads = 2,
+        NumberOfBlocks = 2,
+        NumberOfChunks = 5,
+        TransitionBehaviors = 2,
+        LocalWindow = 4,
+        FeedForwardDimension = 6,
+        HeadDimension = 5,
+        TimeScaleSeconds = 60,
+        UtcOffsetHours = 5.5,
+    };
+
+    /// <summary>A network whose weights, RelTemporal's coefficients included, are all random and far from their initial values.</summary>
+    public static SparseCtrNetwork Network(SparseCtrConfig config, int seed = 1, torch.ScalarType dtype = torch.ScalarType.Float64)
+    {
+        torch.manual_seed(seed);
+        var network = new SparseCtrNetwork(config);
+        network.to(dtype);
+        using IDisposable noGradient = torch.no_grad();
+        foreach (torch.Tensor parameter in network.parameters())
+            parameter.normal_(0, 0.5);
+        network.eval();
+        return network;
+    }
+
+    public static Request Request(int events, int candidates, int seed = 1, Func<Random, long>? gap = null)
+    {
+        var random = new Random(seed);
+        gap ??= _ => random.Next(4) == 0 ? random.Next(200_000) : random.Next(60);
+        var times = new long[events];
+        long time = Now;
+        for (int i = events - 1; i >= 0; i--)
+            times[i] = time -= gap(random);
+        return new Request
+        {
+            HistoryTimestamps = times,
+            HistoryKeys = Config.SequenceFields.Select(field => Enumerable.Range(0, events).Select(_ => random.Next(field.KeyCount + 1)).ToArray()).ToArray(),
+            Impressions = Enumerable.Range(0, candidates).Select(_ => Candidate(random)).ToList(),
+        };
+    }
+
+    public static Impression Candidate(Random random) => new()
+    {
+        SequenceKeys = Config.SequenceFields.Select(field => field.ColumnName is null ? field.CandidateKey : random.Next(field.KeyCount + 1)).ToArray(),
+        CandidateKeys = [Enumerable.Range(0, 1 + random.Next(3)).Select(_ => random.Next(8)).ToArray()],
+        UserKeys = [[random.Next(3)]],
+        Numbers = [random.NextSingle(), 10 * random.NextSingle()],
+        Timestamp = Now,
+        Label = random.Next(2),
+    };
+
+    public static double[] Score(SparseCtrNetwork network, SparseCtrConfig config, params Request[] requests)
+    {
+        using IDisposable noGradient = torch.no_grad();
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.ScalarType dtype = network.parameters().First().dtype;
+        return network.forward(PackedBatch.Create(requests, config, torch.CPU, dtype)).to(torch.float64).data<double>().ToArray();
+    }
+}

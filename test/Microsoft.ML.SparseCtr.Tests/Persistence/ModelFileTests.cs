@@ -1,0 +1,131 @@
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<TrainedModel>, IDisposable
+{
+    private readonly MLContext _mlContext = trained.MLContext;
+    private readonly string _path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.zip");
+
+    public void Dispose() => File.Delete(_path);
+
+    [Fact]
+    public void A_loaded_pipeline_scores_as_the_saved_one_to_the_last_bit()
+    {
+        Save();
+        ITransformer loaded = new MLContext().Model.Load(_path, out DataViewSchema schema);
+        Assert.Equal(trained.TestView.Schema.Select(column => column.Name), schema.Select(column => column.Name));
+        Assert.Equal(Scores(trained.Model), Scores(loaded));
+    }
+
+    [Fact]
+    public void A_loaded_pipeline_saves_again()
+    {
+        Save();
+        ITransformer loaded = _mlContext.Model.Load(_path, out DataViewSchema schema);
+        _mlContext.Model.Save(loaded, schema, _path);
+        Assert.Equal(Scores(trained.Model), Scores(_mlContext.Model.Load(_path, out _)));
+    }
+
+    [Fact]
+    public void The_zip_holds_the_configuration_and_the_weights_in_open_formats()
+    {
+        Save();
+        using ZipArchive zip = ZipFile.OpenRead(_path);
+        using JsonDocument config = JsonDocument.Parse(zip.Entries.Single(entry => entry.Name == "config.json").Open());
+        Assert.Equal(1, config.RootElement.GetProperty("formatVersion").GetInt32());
+        Assert.Equal("Item", config.RootElement.GetProperty("network").GetProperty("sequenceFields")[0].GetProperty("columnName").GetString());
+
+        using var weights = new BinaryReader(zip.Entries.Single(entry => entry.Name == "weights.safetensors").Open());
+        using JsonDocument header = JsonDocument.Parse(weights.ReadBytes((int)weights.ReadInt64()));
+        JsonElement table = header.RootElement.GetProperty("sequence_tables.0.weight");
+        Assert.Equal("F32", table.GetProperty("dtype").GetString());
+        Assert.Equal(TinyClicks.Kinds * TinyClicks.ItemsPerKind + 1, table.GetProperty("shape")[0].GetInt32());
+    }
+
+    [Fact]
+    public void A_newer_format_is_refused_with_both_versions()
+        => AssertRefused("format version 2, and this version of Microsoft.ML.SparseCtr reads up to 1",
+            EditConfig(text => text.Replace("\"formatVersion\": 1", "\"formatVersion\": 2")));
+
+    [Fact]
+    public void A_size_out_of_range_is_refused()
+        => AssertRefused("ModelDimension must be 1 to 8,192", EditConfig(text => text.Replace("\"modelDimension\": 16", "\"modelDimension\": 1000000000")));
+
+    [Fact]
+    public void A_table_larger_than_the_file_is_refused_before_it_is_allocated()
+        => AssertRefused("embedding weights, but there are", EditConfig(text => text.Replace("\"keyCount\": 20", "\"keyCount\": 2000000000")));
+
+    [Fact]
+    public void A_configuration_that_is_not_JSON_is_refused() => AssertRefused("SparseCtr model cannot be read", EditConfig(_ => "{ oops"));
+
+    [Fact]
+    public void A_missing_field_of_the_configuration_is_refused()
+        => AssertRefused("localWindow", EditConfig(text => text.Replace("\"localWindow\"", "\"localWindo\"")));
+
+    [Fact]
+    public void Weights_that_end_early_are_refused() => AssertRefused("are there", EditWeights(bytes => bytes[..^4]));
+
+    [Fact]
+    public void Weights_that_end_in_the_header_are_refused() => AssertRefused("cannot be read", EditWeights(bytes => bytes[..20]));
+
+    [Fact]
+    public void A_header_that_claims_gigabytes_is_refused()
+        => AssertRefused("header claims", EditWeights(bytes => [0, 0, 0, 0, 0, 1, 0, 0, .. bytes[8..]]));
+
+    [Fact]
+    public void A_tensor_of_impossible_size_is_refused()
+        => AssertRefused("cannot be at bytes", EditWeights(bytes => Replace(bytes, "\"shape\":[21,8]", "\"shape\":[99,8]")));
+
+    [Fact]
+    public void A_tensor_of_another_network_is_refused()
+        => AssertRefused("the network has no tensor", EditWeights(bytes => Replace(bytes, "hidden.bias", "hidden.bios")));
+
+    [Fact]
+    public void An_entry_that_is_missing_is_named()
+    {
+        AssertRefused("config.json is missing", zip => zip.Entries.Single(entry => entry.Name == "config.json").Delete());
+        AssertRefused("weights.safetensors is missing", zip => zip.Entries.Single(entry => entry.Name == "weights.safetensors").Delete());
+    }
+
+    private void Save() => _mlContext.Model.Save(trained.Model, trained.TestView.Schema, _path);
+
+    private float[] Scores(ITransformer model) => TinyClicks.Predict(_mlContext, model, trained.TestRows).Select(prediction => prediction.Score).ToArray();
+
+    private void AssertRefused(string message, Action<ZipArchive> spoil)
+    {
+        Save();
+        using (ZipArchive zip = ZipFile.Open(_path, ZipArchiveMode.Update))
+            spoil(zip);
+        FormatException? problem = null;
+        // ML.NET wraps what a loader throws.
+        for (Exception? thrown = Assert.ThrowsAny<Exception>(() => _mlContext.Model.Load(_path, out _)); thrown is not null; thrown = thrown.InnerException)
+            problem ??= thrown as FormatException;
+        Assert.NotNull(problem);
+        Assert.Contains(message, problem.Message);
+    }
+
+    private static Action<ZipArchive> EditConfig(Func<string, string> edit) => Edit("config.json", bytes => Encoding.UTF8.GetBytes(edit(Encoding.UTF8.GetString(bytes))));
+
+    private static Action<ZipArchive> EditWeights(Func<byte[], byte[]> edit) => Edit("weights.safetensors", edit);
+
+    private static Action<ZipArchive> Edit(string name, Func<byte[], byte[]> edit) => zip =>
+    {
+        ZipArchiveEntry entry = zip.Entries.Single(one => one.Name == name);
+        using var content = new MemoryStream();
+        using (Stream stream = entry.Open())
+            stream.CopyTo(content);
+        byte[] edited = edit(content.ToArray());
+        Assert.NotEqual(content.ToArray(), edited);
+        string fullName = entry.FullName;
+        entry.Delete();
+        using Stream target = zip.CreateEntry(fullName).Open();
+        target.Write(edited);
+    };
+
+    private static byte[] Replace(byte[] bytes, string from, string to)
+        => Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(bytes).Replace(from, to));
+}

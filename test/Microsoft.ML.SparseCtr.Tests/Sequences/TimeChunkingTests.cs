@@ -1,0 +1,65 @@
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+public class TimeChunkingTests
+{
+    [Fact]
+    public void The_longest_pauses_separate_the_chunks()
+        => Assert.Equal([0, 0, 1, 1, 2], Chunks(maximum: 3, 0, 10, 500, 510, 2_000));
+
+    [Fact]
+    public void Of_equal_gaps_the_more_recent_is_the_boundary()
+        => Assert.Equal([0, 0, 0, 1], Chunks(maximum: 2, 0, 10, 20, 30));
+
+    [Fact]
+    public void Events_of_one_second_can_be_cut_apart()
+        => Assert.Equal([0, 0, 1, 2], Chunks(maximum: 3, 7, 7, 7, 7));
+
+    [Fact]
+    public void A_short_history_is_one_event_per_chunk()
+        => Assert.Equal([0, 1, 2], Chunks(maximum: 16, 5, 5, 9));
+
+    [Fact]
+    public void One_event_is_one_chunk() => Assert.Equal([0], Chunks(maximum: 4, 123));
+
+    [Fact]
+    public void No_event_is_no_chunk()
+    {
+        Assert.Empty(Chunks(maximum: 4));
+        Assert.Equal(0, TimeChunking.LargestGaps([], 4, []));
+    }
+
+    [Fact]
+    public void One_chunk_holds_everything() => Assert.Equal([0, 0, 0], Chunks(maximum: 1, 0, 100, 100_000));
+
+    [Fact]
+    public void Times_that_go_back_are_refused()
+        => Assert.Contains("event 1 is at 9, after 10", Assert.Throws<ArgumentException>(() => Chunks(2, 10, 9)).Message);
+
+    [Fact]
+    public void No_chunks_at_all_are_refused()
+        => Assert.Throws<ArgumentOutOfRangeException>("maximumChunks", () => Chunks(0, 1, 2));
+
+    [Fact]
+    public void Every_boundary_is_at_least_as_long_a_pause_as_any_other_and_more_recent_where_equal()
+        => Check.One(Config.QuickThrowOnFailure.WithMaxTest(500), Prop.ForAll(
+            Gen.Choose(0, 20).ArrayOf().ToArbitrary(), Gen.Choose(1, 12).ToArbitrary(), (gaps, maximum) =>
+            {
+                long[] times = gaps.Aggregate(new List<long> { 0 }, (all, gap) => [.. all, all[^1] + gap]).ToArray();
+                int[] chunks = Chunks(maximum, times);
+                ILookup<bool, (int Gap, int Position)> byKind = gaps.Select((gap, i) => (gap, i)).ToLookup(pair => chunks[pair.i + 1] > chunks[pair.i]);
+
+                Assert.Equal(Math.Min(maximum, times.Length) - 1, byKind[true].Count());
+                Assert.All(byKind[true], boundary => Assert.All(byKind[false], other => Assert.True(boundary.CompareTo(other) > 0)));
+            }));
+
+    private static int[] Chunks(int maximum, params long[] times)
+    {
+        var chunks = new int[times.Length];
+        int count = TimeChunking.LargestGaps(times, maximum, chunks);
+        Assert.Equal(times.Length == 0 ? 0 : chunks[^1] + 1, count);
+        return chunks;
+    }
+}

@@ -1,0 +1,172 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+public class SparseCtrTrainerTests(TrainedModel trained) : IClassFixture<TrainedModel>
+{
+    private readonly MLContext _mlContext = new(seed: 1);
+
+    [Fact]
+    public void It_learns_what_the_history_says()
+    {
+        CtrMetrics metrics = trained.MLContext.Ranking.EvaluateCtr(trained.Model.Transform(trained.TestView));
+        Assert.InRange(metrics.AreaUnderRocCurve, 0.9, 1);
+    }
+
+    [Fact]
+    public void ML_NETs_own_evaluator_takes_its_scores()
+    {
+        CalibratedBinaryClassificationMetrics metrics = trained.MLContext.BinaryClassification.Evaluate(trained.Model.Transform(trained.TestView));
+        Assert.InRange(metrics.AreaUnderRocCurve, 0.9, 1);
+        Assert.InRange(metrics.Accuracy, 0.85, 1);
+    }
+
+    [Fact]
+    public void Every_epoch_is_logged_with_loss_AUC_and_speed()
+        => Assert.Contains(trained.Log, line => System.Text.RegularExpressions.Regex.IsMatch(
+            line, @"SparseCtrTrainer.*Epoch 1/5: loss 0\.\d+, validation AUC 0\.\d+ \(best\), [\d,]+ rows/s"));
+
+    [Fact]
+    public void Progress_is_told_for_every_step_and_every_epoch()
+    {
+        int epochs = trained.Progress.Count(report => report.EpochCompleted);
+        Assert.InRange(epochs, 1, 5);
+        Assert.Equal(epochs * trained.Progress[0].StepsPerEpoch, trained.Progress.Count(report => !report.EpochCompleted));
+        Assert.All(trained.Progress, report => Assert.InRange(report.RowsPerSecond, 1, double.MaxValue));
+        Assert.Contains(trained.Progress, report => report is { EpochCompleted: true, IsBest: true, ValidationAuc: > 0.5 });
+    }
+
+    [Fact]
+    public void The_same_seed_gives_the_same_model_to_the_last_bit()
+    {
+        TinyClicks.Row[] rows = TinyClicks.Rows(400);
+        float[] Scores(int seed)
+        {
+            var mlContext = new MLContext(seed);
+            return TinyClicks.Predict(mlContext, TinyClicks.Fit(mlContext, rows), trained.TestRows).Select(prediction => prediction.Score).ToArray();
+        }
+
+        float[] first = Scores(7);
+        Assert.Equal(first, Scores(7));
+        Assert.NotEqual(first, Scores(8));
+    }
+
+    [Fact]
+    public void Rows_of_one_group_are_trained_as_one_request()
+    {
+        TinyClicks.Row[] rows = TinyClicks.Rows(400);
+        foreach (TinyClicks.Row[] pair in rows.Chunk(2))
+            (pair[1].HistoryItem, pair[1].HistoryKind, pair[1].HistoryAction, pair[1].HistoryTimestamp) = (pair[0].HistoryItem, pair[0].HistoryKind, pair[0].HistoryAction, pair[0].HistoryTimestamp);
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        options.RowGroupColumnName = "Request";
+        options.BatchSize = 10;
+        options.ValidationFraction = 0;
+        var reports = new List<TrainingProgress>();
+
+        TinyClicks.Keys(_mlContext).Append(_mlContext.Ranking.Trainers.SparseCtr(options, new DirectProgress(reports.Add))).Fit(TinyClicks.View(_mlContext, rows));
+
+        Assert.Equal(20, reports[0].StepsPerEpoch);
+    }
+
+    [Fact]
+    public void Rows_of_one_group_must_have_one_history()
+    {
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        options.RowGroupColumnName = "Request";
+        var problem = Assert.Throws<InvalidOperationException>(() => TinyClicks.Fit(_mlContext, TinyClicks.Rows(20), options));
+        Assert.Contains("'Request'", problem.Message);
+    }
+
+    [Fact]
+    public void A_validation_set_of_ones_own_chooses_the_best_epoch()
+    {
+        IDataView keyed = Keyed(TinyClicks.Rows(600)), validation = Keyed(TinyClicks.Rows(100, seed: 5));
+        var reports = new List<TrainingProgress>();
+        using SparseCtrTransformer model = _mlContext.Ranking.Trainers.SparseCtr(TinyClicks.Options(), new DirectProgress(reports.Add)).Fit(keyed, validation);
+        double best = reports.Max(report => report.ValidationAuc ?? 0);
+        Assert.Equal(best, _mlContext.Ranking.EvaluateCtr(model.Transform(validation)).AreaUnderRocCurve, 1e-3);
+    }
+
+    [Fact]
+    public void Training_stops_when_validation_no_longer_improves()
+    {
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        (options.NumberOfEpochs, options.EarlyStoppingPatience) = (200, 1);
+        var reports = new List<TrainingProgress>();
+        TinyClicks.Keys(_mlContext).Append(_mlContext.Ranking.Trainers.SparseCtr(options, new DirectProgress(reports.Add)))
+            .Fit(TinyClicks.View(_mlContext, TinyClicks.Rows(400)));
+        Assert.InRange(reports[^1].Epoch, 1, 199);
+    }
+
+    [Fact]
+    public void A_Single_label_and_DateTime_columns_do_as_well()
+    {
+        var rows = TinyClicks.Rows(300).Select(row => new
+        {
+            Clicked = row.Label ? 1f : 0f,
+            row.Item, row.HistoryItem,
+            When = DateTimeOffset.FromUnixTimeSeconds(row.Timestamp).UtcDateTime,
+            Then = row.HistoryTimestamp.Select(time => DateTimeOffset.FromUnixTimeSeconds(time).UtcDateTime).ToArray(),
+        });
+        SparseCtrTrainer trainer = _mlContext.Ranking.Trainers.SparseCtr("Clicked", timestampColumnName: "When", historyTimestampColumnName: "Then");
+        IDataView view = _mlContext.Data.LoadFromEnumerable(rows.ToList());
+        IEstimator<ITransformer> keys = _mlContext.Transforms.Conversion.MapValueToKey(
+            [new InputOutputColumnPair("Item"), new InputOutputColumnPair("HistoryItem")],
+            keyData: _mlContext.Data.LoadFromEnumerable(rows.Select(row => new { row.Item }).Distinct().ToList()));
+        ITransformer model = keys.Append(trainer).Fit(view);
+        Assert.All(model.Transform(view).GetColumn<float>("Probability").Take(5), probability => Assert.InRange(probability, 0, 1));
+    }
+
+    [Fact]
+    public void Training_ends_where_the_token_says_so()
+    {
+        using var source = new CancellationTokenSource();
+        SparseCtrTrainer trainer = _mlContext.Ranking.Trainers.SparseCtr(TinyClicks.Options(), new DirectProgress(_ => source.Cancel()), source.Token);
+        Assert.Throws<OperationCanceledException>(() => TinyClicks.Keys(_mlContext).Append(trainer).Fit(TinyClicks.View(_mlContext, TinyClicks.Rows(400))));
+    }
+
+    [SkippableFact]
+    public void A_GPU_that_is_not_there_is_an_error_unless_the_CPU_may_stand_in()
+    {
+        Skip.If(TorchSharp.torch.cuda.is_available(), "this machine has a GPU");
+        TinyClicks.Row[] rows = TinyClicks.Rows(100);
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        options.NumberOfEpochs = 1;
+
+        var strict = new MLContext(1) { GpuDeviceId = 0 };
+        Assert.Contains("GPU 0", Assert.Throws<InvalidOperationException>(() => TinyClicks.Fit(strict, rows, options)).Message);
+
+        var lenient = new MLContext(1) { GpuDeviceId = 0, FallbackToCpu = true };
+        var warnings = new List<string>();
+        lenient.Log += (_, message) =>
+        {
+            if (message.Kind == ChannelMessageKind.Warning)
+                warnings.Add(message.RawMessage);
+        };
+        TinyClicks.Fit(lenient, rows, options);
+        Assert.Contains(warnings, warning => warning.Contains("Training on the CPU"));
+    }
+
+    [Fact]
+    public void Rows_with_NaN_are_skipped_with_one_warning_that_counts_them()
+    {
+        TinyClicks.Row[] rows = TinyClicks.Rows(200);
+        (rows[3].Price, rows[50].Price) = (float.NaN, float.PositiveInfinity);
+        var warnings = new List<string>();
+        _mlContext.Log += (_, message) =>
+        {
+            if (message.Kind == ChannelMessageKind.Warning)
+                warnings.Add(message.RawMessage);
+        };
+        TinyClicks.Fit(_mlContext, rows);
+        Assert.Equal("Skipped 2 rows with a missing label or number during training.", Assert.Single(warnings));
+    }
+
+    private IDataView Keyed(TinyClicks.Row[] rows)
+    {
+        IDataView view = TinyClicks.View(_mlContext, rows);
+        // HistoryAction and Gender have the same values in any sample, so that mappings fitted apart agree.
+        return TinyClicks.Keys(_mlContext).Fit(TinyClicks.View(_mlContext, TinyClicks.Rows(600))).Transform(view);
+    }
+}
