@@ -33,7 +33,7 @@ public class SparseCtrTransformerTests(TrainedModel trained) : IClassFixture<Tra
     {
         SchemaShape announced = _mlContext.Ranking.Trainers.SparseCtr(TinyClicks.Options())
             .GetOutputSchema(Interop.MLNetInternals.ShapeOf(KeyedView().Schema));
-        Assert.Equal(trained.Model.LastTransformer.GetOutputSchema(KeyedView().Schema).Select(column => column.Name).Distinct(), announced.Select(column => column.Name));
+        Assert.Equal(trained.Model.LastTransformer.GetOutputSchema(KeyedView().Schema).Select(column => column.Name).ToHashSet(), announced.Select(column => column.Name).ToHashSet());
     }
 
     [Fact]
@@ -99,11 +99,11 @@ public class SparseCtrTransformerTests(TrainedModel trained) : IClassFixture<Tra
     [Fact]
     public void A_view_with_other_keys_than_in_training_is_refused()
     {
-        IDataView other = _mlContext.Transforms.Conversion.Hash("Item", numberOfBits: 4).Append(_mlContext.Transforms.Conversion.Hash("HistoryItem", numberOfBits: 4))
-            .Append(TinyClicks.Keys(_mlContext)).Append(_mlContext.Transforms.Conversion.Hash("Gender", "Price", numberOfBits: 9))
-            .Fit(trained.TestView).Transform(trained.TestView);
-        var problem = Assert.Throws<ArgumentOutOfRangeException>(() => trained.Model.LastTransformer.Transform(other));
-        Assert.Contains("expected", problem.Message);
+        string[] columns = ["Item", "HistoryItem", "Kind", "HistoryKind", "HistoryAction", "Gender"];
+        IDataView hashed = columns.Aggregate(trained.TestView,
+            (view, column) => _mlContext.Transforms.Conversion.Hash(column, numberOfBits: 4).Fit(view).Transform(view));
+        var problem = Assert.Throws<ArgumentOutOfRangeException>(() => trained.Model.LastTransformer.Transform(hashed));
+        Assert.Contains("column 'Item': expected 20 keys, as in training, got 16", problem.Message);
     }
 
     [Fact]

@@ -83,7 +83,7 @@ internal static class TinyClicks
         ItemDropout = 0.2,
         LearningRate = 1e-2,
         BatchSize = 64,
-        NumberOfEpochs = 5,
+        NumberOfEpochs = 12,
     };
 
     public static IEstimator<ITransformer> Keys(MLContext mlContext)
