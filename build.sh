@@ -15,7 +15,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPE
 solution=SparseCtr.MLNet.sln
 kind_file=artifacts/build-kind.props
 native=artifacts/native
-debian_packages=(g++ cmake libtorch-dev libopenblas0-openmp libopenblas-dev)
+debian_packages=(g++ cmake libtorch-dev libopenblas0-openmp)
 
 say() { printf '%s\n' "build.sh: $*"; }
 fail() { printf '%s\n' "build.sh: $*" >&2; exit 1; }

@@ -9,6 +9,15 @@ internal static unsafe partial class Native
 {
     private const string Library = "TorchShim";
 
+    /// <summary>
+    /// Before libtorch, and OpenMP with it, is loaded: its threads are to sleep while they wait for each other. By default they spin, which
+    /// on a machine with anything else to do makes a step many times slower. Who has set the variable means it.
+    /// </summary>
+    static Native() => setenv("OMP_WAIT_POLICY", "passive", overwrite: 0);
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int setenv(string name, string value, int overwrite);
+
     /// <summary>Mirrors <c>Description</c> in tensors.cpp.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct TensorDescription

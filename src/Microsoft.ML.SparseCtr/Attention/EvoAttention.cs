@@ -42,23 +42,22 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionLayout, bool,
     /// <returns>[tokens, d], or [candidates, d].</returns>
     public override Tensor forward(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
     {
-        Tensor keys = KeyMatrix(_key.forward(x), layout);
-        Tensor values = KeyMatrix(_value.forward(x), layout);
-        Tensor candidates = Attend(x, layout.Candidates, keys, values);
-        Tensor attended = candidatesOnly ? candidates : cat([Attend(x, layout.Behaviors, keys, values), candidates]);
+        Tensor keysAndValues = KeyMatrix(cat([_key.forward(x), _value.forward(x)], 1), layout);
+        Tensor candidates = Attend(x, layout.Candidates, keysAndValues);
+        Tensor attended = candidatesOnly ? candidates : cat([Attend(x, layout.Behaviors!, keysAndValues), candidates]);
         return _output.forward(attended);
     }
 
     /// <summary>The rows that a query may see: every token, the mean of every chunk, and the zero token.</summary>
-    private Tensor KeyMatrix(Tensor tokens, EvoAttentionLayout layout)
+    private static Tensor KeyMatrix(Tensor tokens, EvoAttentionLayout layout)
     {
-        long d = tokens.shape[1];
+        long width = tokens.shape[1];
         Tensor behaviors = tokens.narrow(0, 0, layout.BehaviorCount);
-        Tensor sums = zeros(layout.ChunkCount, d, tokens.dtype, tokens.device).index_add(0, layout.ChunkOfBehavior, behaviors, 1);
-        return cat([tokens, sums * layout.InverseChunkLength, zeros(1, d, tokens.dtype, tokens.device)]);
+        Tensor sums = zeros(layout.ChunkCount, width, tokens.dtype, tokens.device).index_add(0, layout.ChunkOfBehavior, behaviors, 1);
+        return cat([tokens, sums * layout.InverseChunkLength, zeros(1, width, tokens.dtype, tokens.device)]);
     }
 
-    private Tensor Attend(Tensor x, QueryGroups group, Tensor keys, Tensor values)
+    private Tensor Attend(Tensor x, QueryGroups group, Tensor keysAndValues)
     {
         (long groups, long size) = (group.Groups, group.Size);
         Tensor asking = x.index_select(0, group.QueryIndex);
@@ -67,16 +66,17 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionLayout, bool,
 
         Tensor sum = zeros_like(query);
         for (int branch = 0; branch < Branches; branch++)
-            sum = sum + gates[branch] * Attend(query, group.Branches[branch], keys, values);
+            sum = sum + gates[branch] * Attend(query, group.Branches[branch], keysAndValues);
         return sum.transpose(1, 2).reshape(groups * size, _heads * _headDimension).index_select(0, group.OutputIndex);
     }
 
     /// <summary>softmax(q·kᵀ/√d_h + bias)·v over the keys of one branch: [G, H, S, d_h].</summary>
-    private Tensor Attend(Tensor query, BranchLayout branch, Tensor keys, Tensor values)
+    private Tensor Attend(Tensor query, BranchLayout branch, Tensor keysAndValues)
     {
         (long groups, long size, long count) = (query.shape[0], query.shape[2], branch.Hidden.shape[3]);
-        Tensor key = Heads(keys.index_select(0, branch.KeyIndex), groups, count);
-        Tensor value = Heads(values.index_select(0, branch.KeyIndex), groups, count);
+        // One gather for both: its gradient, row by row, is what a step spends most time on.
+        Tensor[] seen = keysAndValues.index_select(0, branch.KeyIndex).chunk(2, 1);
+        Tensor key = Heads(seen[0], groups, count), value = Heads(seen[1], groups, count);
         Tensor bias = _temporal.forward(branch.Temporal).reshape(groups * _heads, size, count);
 
         Tensor logits = bias.baddbmm(Merge(query), Merge(key).transpose(1, 2), beta: 1, alpha: 1 / MathF.Sqrt(_headDimension));

@@ -22,8 +22,8 @@ internal sealed record QueryGroups(long Groups, long Size, Tensor QueryIndex, Te
 /// <para>
 /// Tokens are packed: the behaviors of all requests, request after request, then the candidates of all requests. The key matrix has
 /// those N tokens first, then the C chunks of all requests, and last the zero token, p_0. Behaviors ask in groups of w consecutive
-/// ones of one request, so that all three branches are small dense products; candidates ask one by one. No tensor grows with the
-/// product of two lengths of a request: a group has at most w queries, and P + 1, P·r + 1 or 2w keys.
+/// ones of one request, candidates in groups of up to eight, so that all three branches are small dense products. No tensor grows with
+/// the product of two lengths of a request: a group has at most w or 8 queries, and P + 1, P·r + 1 or less than 2w + 8 keys.
 /// </para>
 /// </summary>
 internal sealed class EvoAttentionLayout
@@ -40,7 +40,9 @@ internal sealed class EvoAttentionLayout
     /// <summary>[chunks, 1] one over the number of the chunk's behaviors.</summary>
     public required Tensor InverseChunkLength { get; init; }
 
-    public required QueryGroups Behaviors { get; init; }
+    /// <summary>Null where the network has one block: the last one asks for candidates only.</summary>
+    public required QueryGroups? Behaviors { get; init; }
+
     public required QueryGroups Candidates { get; init; }
 
     /// <summary>
@@ -58,6 +60,7 @@ internal sealed class EvoAttentionLayout
     private sealed class Builder
     {
         private const int Local = 2;
+        private const int CandidatesPerGroup = 8;
 
         private readonly IReadOnlyList<long[]> _histories;
         private readonly IReadOnlyList<long[]> _candidateTimes;
@@ -124,7 +127,7 @@ internal sealed class EvoAttentionLayout
                 ChunkCount = chunkCount,
                 ChunkOfBehavior = tensor(_chunkOfBehavior.ToArray(), device: device),
                 InverseChunkLength = tensor(_chunkLengths.Select(length => 1.0 / length).ToArray(), dtype, device).reshape(chunkCount, 1),
-                Behaviors = BehaviorGroups(temporal, device),
+                Behaviors = _config.NumberOfBlocks > 1 ? BehaviorGroups(temporal, device) : null,
                 Candidates = CandidateGroups(temporal, device),
             };
         }
@@ -150,20 +153,26 @@ internal sealed class EvoAttentionLayout
             return groups.Build(temporal, device);
         }
 
-        /// <summary>Every candidate by itself: all chunks are complete for it, and it sees the last w behaviors and itself.</summary>
+        /// <summary>
+        /// Groups of candidates of one request: all chunks are complete for them, and they see the last w behaviors and themselves.
+        /// </summary>
         private QueryGroups CandidateGroups(RelTemporalFeatures temporal, Device device)
         {
-            var groups = new GroupsBuilder(this, size: 1, localKeys: _config.LocalWindow + 1);
-            int candidate = _behaviorCount;
+            int size = Math.Min(CandidatesPerGroup, _candidateTimes.Max(times => times.Length));
+            var groups = new GroupsBuilder(this, size, localKeys: _config.LocalWindow + size);
+            int next = _behaviorCount;
             for (int request = 0; request < _candidateTimes.Count; request++)
             {
                 int first = _firstBehavior[request], end = _firstBehavior[request + 1];
                 int firstLocal = Math.Max(first, end - _config.LocalWindow);
-                for (int i = 0; i < _candidateTimes[request].Length; i++, candidate++)
+                foreach (int[] group in Enumerable.Range(next, _candidateTimes[request].Length).Chunk(size))
                 {
-                    groups.Begin(request, localKeys: Enumerable.Range(firstLocal, end - firstLocal).Append(candidate));
-                    groups.AddQuery(candidate, completeChunks: _firstChunk[request + 1] - _firstChunk[request], seesLocal: _ => true);
+                    groups.Begin(request, localKeys: Enumerable.Range(firstLocal, end - firstLocal).Concat(group));
+                    foreach (int candidate in group)
+                        groups.AddQuery(candidate, completeChunks: _firstChunk[request + 1] - _firstChunk[request],
+                            seesLocal: key => key < _behaviorCount || key == candidate);
                 }
+                next += _candidateTimes[request].Length;
             }
             return groups.Build(temporal, device);
         }
