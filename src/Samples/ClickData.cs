@@ -56,8 +56,9 @@ public sealed class Impression
 /// <summary>A click log, as the demo takes it.</summary>
 /// <param name="Name">What it is.</param>
 /// <param name="Rows">All impressions in order of time, those of a request together.</param>
+/// <param name="Epochs">How many passes it takes.</param>
 /// <param name="BestPredictions">For each row the probability that nobody can beat, where the data is made up; otherwise null.</param>
-public sealed record ClickData(string Name, Impression[] Rows, double[]? BestPredictions)
+public sealed record ClickData(string Name, Impression[] Rows, int Epochs, double[]? BestPredictions)
 {
     /// <summary>The first 90% of the rows: 80% to train on and 10% to validate on.</summary>
     public Impression[] TrainingRows => Rows[..TestStart];
@@ -72,8 +73,9 @@ public sealed record ClickData(string Name, Impression[] Rows, double[]? BestPre
 
     /// <summary>Turns a log into rows with histories and rates, none of which sees its own second or anything later.</summary>
     /// <param name="name">What it is.</param>
+    /// <param name="epochs">How many passes it takes.</param>
     /// <param name="log">The events, in order of time.</param>
-    internal static ClickData FromLog(string name, IEnumerable<LogEntry> log)
+    internal static ClickData FromLog(string name, int epochs, IEnumerable<LogEntry> log)
     {
         // Within a second, a user's events are one request.
         LogEntry[] entries = log.OrderBy(entry => entry.Timestamp).ThenBy(entry => entry.User).ToArray();
@@ -115,7 +117,7 @@ public sealed record ClickData(string Name, Impression[] Rows, double[]? BestPre
             rates.Add(second.ToArray());
         }
         double[]? best = entries.Length > 0 && entries[0].BestPrediction is not null ? entries.Select(entry => entry.BestPrediction!.Value).ToArray() : null;
-        return new ClickData(name, [.. rows], best);
+        return new ClickData(name, [.. rows], epochs, best);
     }
 
     private static Impression WithHistory(List<LogEntry> history) => new()

@@ -21,7 +21,7 @@ internal static class Demo
         var mlContext = new MLContext(seed: arguments.Seed);
         IDataView train = mlContext.Data.LoadFromEnumerable(data.TrainingRows);
         IDataView test = mlContext.Data.LoadFromEnumerable(data.TestRows);
-        SparseCtrTrainer trainer = mlContext.Ranking.Trainers.SparseCtr(OptionsFor(data, arguments), new ProgressLine());
+        SparseCtrTrainer trainer = mlContext.Ranking.Trainers.SparseCtr(arguments.Apply(OptionsFor(data)), new ProgressLine());
         IEstimator<ITransformer> pipeline = IdsToKeys(mlContext, data).Append(trainer);
         ITransformer model = pipeline.Fit(train);
 
@@ -92,7 +92,7 @@ internal static class Demo
         public int Value { get; set; }
     }
 
-    private static SparseCtrTrainer.Options OptionsFor(ClickData data, DemoArguments arguments) => new()
+    private static SparseCtrTrainer.Options OptionsFor(ClickData data) => new()
     {
         HistoryColumnNames = ["HistoryCategory", "HistoryAge", "HistoryAction"],
         CandidateColumnNames = ["Category", "Age", "Tags"],
@@ -100,7 +100,7 @@ internal static class Demo
         NumericColumnNames = ["Rates"],
         RowGroupColumnName = "Request",
         ValidationFraction = ClickData.ValidationFraction,
-        NumberOfEpochs = arguments.Epochs,
+        NumberOfEpochs = data.Epochs,
     };
 
     /// <summary>What a site without any model would rank by.</summary>

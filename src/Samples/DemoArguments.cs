@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Reflection;
+using Microsoft.ML.SparseCtr;
 
 namespace SparseCtr.Samples;
 
@@ -15,9 +17,18 @@ internal sealed record DemoArguments
 
     public string ModelPath { get; private init; } = "ctr.zip";
 
-    public int Epochs { get; private init; } = 3;
-
     public int Seed { get; private init; } = 1;
+
+    /// <summary>Options of the trainer to change, by name.</summary>
+    public IReadOnlyList<(PropertyInfo Option, object Value)> Options { get; private init; } = [];
+
+    /// <summary>Changes the options that the command line names.</summary>
+    public SparseCtrTrainer.Options Apply(SparseCtrTrainer.Options options)
+    {
+        foreach ((PropertyInfo option, object value) in Options)
+            option.SetValue(options, value);
+        return options;
+    }
 
     /// <exception cref="ArgumentException">An argument is not known, or has no value.</exception>
     public static DemoArguments Parse(string[] args)
@@ -30,9 +41,9 @@ internal sealed record DemoArguments
                 "--data" => result with { DataFolder = Value(ref i) },
                 "--users" => result with { Users = Number(ref i) },
                 "--model" => result with { ModelPath = Value(ref i) },
-                "--epochs" => result with { Epochs = Number(ref i) },
                 "--seed" => result with { Seed = Number(ref i) },
-                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --epochs or --seed."),
+                "--set" => result with { Options = [.. result.Options, Option(Value(ref i))] },
+                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed or --set."),
                 _ => result with { Command = args[i] },
             };
         }
@@ -43,6 +54,23 @@ internal sealed record DemoArguments
         int Number(ref int i) => int.TryParse(Value(ref i), CultureInfo.InvariantCulture, out int number)
             ? number
             : throw new ArgumentException($"'{args[i - 1]}' needs a whole number, not '{args[i]}'.");
+    }
+
+    /// <summary>NumberOfEpochs=5 and the like.</summary>
+    private static (PropertyInfo Option, object Value) Option(string text)
+    {
+        string[] parts = text.Split('=', 2);
+        PropertyInfo? option = typeof(SparseCtrTrainer.Options).GetProperty(parts[0]);
+        if (parts.Length < 2 || option is null || (option.PropertyType != typeof(int) && option.PropertyType != typeof(double)))
+            throw new ArgumentException($"'--set' needs a number for an option of SparseCtrTrainer, such as NumberOfEpochs=5, not '{text}'.");
+        try
+        {
+            return (option, Convert.ChangeType(parts[1], option.PropertyType, CultureInfo.InvariantCulture));
+        }
+        catch (Exception problem) when (problem is FormatException or OverflowException)
+        {
+            throw new ArgumentException($"'{parts[1]}' is no value for {parts[0]}, which is of type {option.PropertyType.Name}.", problem);
+        }
     }
 
     /// <summary>The command line of the process that scores with the model that this one trains.</summary>

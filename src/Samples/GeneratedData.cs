@@ -44,7 +44,7 @@ internal sealed class GeneratedData
 
     /// <summary>Generates a click log; the same arguments give the same one.</summary>
     public static ClickData Create(int users = 1_500, int pagesPerUser = 30, int seed = 1)
-        => ClickData.FromLog("generated clicks", new GeneratedData(users, pagesPerUser, seed)._log);
+        => ClickData.FromLog("generated clicks", epochs: 5, new GeneratedData(users, pagesPerUser, seed)._log);
 
     private void AddUser(int user, int pages)
     {

@@ -1,6 +1,6 @@
 using SparseCtr.Samples;
 
-// usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--epochs N] [--seed N]
+// usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--set OPTION=NUMBER]...
 //        Samples score [--data FOLDER | --users N] [--model ctr.zip]
 try
 {

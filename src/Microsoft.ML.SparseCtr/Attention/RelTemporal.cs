@@ -70,9 +70,10 @@ internal sealed class RelTemporalFeatures
 /// </summary>
 internal sealed class RelTemporal : nn.Module<Tensor, Tensor>
 {
-    public const string CoefficientsName = "coefficients";
+    public const string CoefficientsName = nameof(coefficients);
 
-    private readonly Parameter _coefficients;
+    // TorchSharp moves a parameter to another device or type by putting the new one into the field of its name.
+    private Parameter coefficients;
 
     public RelTemporal(int heads) : base(nameof(RelTemporal))
     {
@@ -80,12 +81,12 @@ internal sealed class RelTemporal : nn.Module<Tensor, Tensor>
         Tensor initial = zeros(heads, 3);
         for (int head = 1; head < heads; head++)
             initial[head, 0] = tensor(-head / (heads - 1f));
-        _coefficients = new Parameter(initial);
-        register_parameter(CoefficientsName, _coefficients);
+        coefficients = new Parameter(initial);
+        register_parameter(CoefficientsName, coefficients);
     }
 
     /// <param name="features">[G, 3, S·T] as <see cref="RelTemporalFeatures"/> gives them.</param>
     /// <returns>[G, H, S·T].</returns>
     public override Tensor forward(Tensor features)
-        => _coefficients.unsqueeze(0).expand(features.shape[0], -1, -1).bmm(features);
+        => coefficients.unsqueeze(0).expand(features.shape[0], -1, -1).bmm(features);
 }

@@ -8,16 +8,18 @@ namespace Microsoft.ML.SparseCtr;
 internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
 {
     private const double Epsilon = 1e-6;
-    private readonly Parameter _weight;
+
+    // TorchSharp moves a parameter to another device or type by putting the new one into the field of its name.
+    private Parameter weight;
 
     public RmsNorm(int dimension) : base(nameof(RmsNorm))
     {
-        _weight = new Parameter(ones(dimension));
-        register_parameter("weight", _weight);
+        weight = new Parameter(ones(dimension));
+        register_parameter(nameof(weight), weight);
     }
 
     public override Tensor forward(Tensor x)
-        => x * (x.square().mean([-1], keepdim: true) + Epsilon).rsqrt() * _weight;
+        => x * (x.square().mean([-1], keepdim: true) + Epsilon).rsqrt() * weight;
 }
 
 /// <summary>W_down(SiLU(W_gate x) ⊙ W_up x), a gated feed-forward layer.</summary>

@@ -139,6 +139,13 @@ public sealed partial class SparseCtrTrainer
         /// </summary>
         public int ShufflePoolSize { get; set; } = 32_768;
 
+        /// <summary>
+        /// Threads that libtorch computes with on the CPU; at least 1. Null, the default, takes one where <see cref="ModelDimension"/> is below
+        /// 256, because the threads of so small products wait for each other longer than they compute, and otherwise all processors. The
+        /// environment variable OMP_NUM_THREADS goes before the default. The same seed gives the same model for the same number of threads.
+        /// </summary>
+        public int? NumberOfThreads { get; set; }
+
         /// <summary>Seed of weights, order and dropout. Null, the default, takes the MLContext's seed, or a random one where it has none.</summary>
         public int? Seed { get; set; }
 
@@ -168,6 +175,7 @@ public sealed partial class SparseCtrTrainer
             Positive(GradientClipping, nameof(GradientClipping));
             Fraction(ValidationFraction, nameof(ValidationFraction));
             Between(EarlyStoppingPatience, 1, 10_000, nameof(EarlyStoppingPatience));
+            Require(NumberOfThreads is null or >= 1, nameof(NumberOfThreads), "1 or more, or null", NumberOfThreads);
             Require(ShufflePoolSize >= 1, nameof(ShufflePoolSize), "1 or more", ShufflePoolSize);
 
             void Names(string[]? names, string option)

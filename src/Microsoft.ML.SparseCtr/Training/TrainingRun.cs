@@ -28,13 +28,11 @@ internal sealed class TrainingRun(
         if (summary.TrainingRequests == 0)
             throw host.Process(new InvalidOperationException("Training set has 0 instances, aborting training."));
         SparseCtrConfig config = summary.Config;
-        IEnumerable<Request>? validation = validationData is not null ? Read(config, validationData, null)
-            : summary.HasHoldOut ? Read(config, trainData, null).Where(summary.IsHeldOut)
+        IEnumerable<Request>? validation = validationData is not null ? Read(config, validationData)
+            : summary.HasHoldOut ? Read(config, trainData).Where(summary.IsHeldOut)
             : null;
 
-        // One thread is libtorch's default on some virtual machines; who sets the variable means it.
-        if (device.type == DeviceType.CPU && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null)
-            set_num_threads(Environment.ProcessorCount);
+        using var threads = new ThreadCount(NumberOfThreads());
         manual_seed(seed);
         var random = new Random(seed);
 
@@ -49,7 +47,7 @@ internal sealed class TrainingRun(
 
         for (int epoch = 1; epoch <= options.NumberOfEpochs; epoch++)
         {
-            IEnumerable<Request> requests = Read(config, trainData, random).Where(request => !summary.IsHeldOut(request));
+            IEnumerable<Request> requests = Read(config, trainData, random).Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, random);
             TrainingProgress done = TrainEpoch(network, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
 
             double? auc = validation is null ? null : ValidationAuc(network, config, validation);
@@ -71,11 +69,8 @@ internal sealed class TrainingRun(
         return (config, network);
     }
 
-    private IEnumerable<Request> Read(SparseCtrConfig config, IDataView data, Random? random)
-    {
-        IEnumerable<Request> requests = new RequestReader(config, options.LabelColumnName, options.RowGroupColumnName).Read(data, null, random);
-        return random is null ? requests : requests.Shuffle(options.ShufflePoolSize, random);
-    }
+    private IEnumerable<Request> Read(SparseCtrConfig config, IDataView data, Random? random = null)
+        => new RequestReader(config, options.LabelColumnName, options.RowGroupColumnName).Read(data, random: random);
 
     private TrainingProgress TrainEpoch(
         SparseCtrNetwork network, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config, IEnumerable<Request> requests,
@@ -164,6 +159,15 @@ internal sealed class TrainingRun(
             yield return part;
     }
 
+    private int NumberOfThreads()
+    {
+        const int parallelFromDimension = 256;
+        return options.NumberOfThreads
+            ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is not null ? get_num_threads()
+                : options.ModelDimension < parallelFromDimension ? 1
+                : Environment.ProcessorCount);
+    }
+
     private AdamW CreateOptimizer(SparseCtrNetwork network)
     {
         ILookup<bool, Parameter> parameters = network.named_parameters().ToLookup(
@@ -186,6 +190,16 @@ internal sealed class TrainingRun(
         string auc = done.ValidationAuc is double value ? FormattableString.Invariant($", validation AUC {value:F4}{(done.IsBest ? " (best)" : "")}") : "";
         return FormattableString.Invariant($"Epoch {done.Epoch}/{done.NumberOfEpochs}: loss {done.Loss:F4}{auc}, {done.RowsPerSecond:N0} rows/s");
     }
+}
+
+/// <summary>Sets libtorch's number of threads, which the whole process shares, until it is disposed.</summary>
+internal sealed class ThreadCount : IDisposable
+{
+    private readonly int _before = get_num_threads();
+
+    public ThreadCount(int count) => set_num_threads(count);
+
+    public void Dispose() => set_num_threads(_before);
 }
 
 /// <summary>Rises linearly, then falls to zero along a half cosine.</summary>

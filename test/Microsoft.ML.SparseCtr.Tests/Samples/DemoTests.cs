@@ -15,7 +15,7 @@ public sealed class DemoTests : IDisposable
     [Fact]
     public void The_demo_trains_saves_and_scores_in_another_process_and_ends_with_its_result()
     {
-        (int exitCode, string output, string error) = Processes.RunSamples("train", "--users", "150", "--epochs", "2", "--model", ModelPath);
+        (int exitCode, string output, string error) = Processes.RunSamples("train", "--users", "150", "--set", "NumberOfEpochs=2", "--model", ModelPath);
 
         Assert.True(exitCode == 0, error);
         Assert.Contains("epoch 2/2", output);
@@ -31,7 +31,9 @@ public sealed class DemoTests : IDisposable
 
     [Theory]
     [InlineData("no such folder or file", "train", "--data", "/nowhere")]
-    [InlineData("'--epochs' needs a whole number, not 'many'", "train", "--epochs", "many")]
+    [InlineData("'--users' needs a whole number, not 'many'", "train", "--users", "many")]
+    [InlineData("'many' is no value for NumberOfEpochs, which is of type Int32", "train", "--set", "NumberOfEpochs=many")]
+    [InlineData("needs a number for an option of SparseCtrTrainer", "train", "--set", "Magic=1")]
     [InlineData("'--fast' is no option", "train", "--fast")]
     [InlineData("'dance' is no command", "dance")]
     public void A_mistake_on_the_command_line_is_one_line_of_error(string message, params string[] arguments)
@@ -79,7 +81,7 @@ public sealed class DemoTests : IDisposable
     public void SparseCtr_learns_MovieLens_far_beyond_popularity()
     {
         string data = MovieLensFolder();
-        (int exitCode, string output, string error) = Processes.RunSamples("train", "--data", data, "--epochs", "1", "--model", ModelPath);
+        (int exitCode, string output, string error) = Processes.RunSamples("train", "--data", data, "--set", "NumberOfEpochs=1", "--model", ModelPath);
         Assert.True(exitCode == 0, error);
         string result = output.TrimEnd().Split('\n')[^1];
         Assert.InRange(Value("auc"), 0.755, 0.80);

@@ -35,6 +35,7 @@ public class BadInputTests
         { "GradientClipping", options => options.GradientClipping = 0 },
         { "ValidationFraction", options => options.ValidationFraction = 1 },
         { "EarlyStoppingPatience", options => options.EarlyStoppingPatience = 0 },
+        { "NumberOfThreads", options => options.NumberOfThreads = 0 },
         { "ShufflePoolSize", options => options.ShufflePoolSize = 0 },
     };
 

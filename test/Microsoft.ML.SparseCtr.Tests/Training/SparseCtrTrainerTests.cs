@@ -11,15 +11,15 @@ public class SparseCtrTrainerTests(TrainedModel trained) : IClassFixture<Trained
     public void It_learns_what_the_history_says()
     {
         CtrMetrics metrics = trained.MLContext.Ranking.EvaluateCtr(trained.Model.Transform(trained.TestView));
-        Assert.InRange(metrics.AreaUnderRocCurve, 0.9, 1);
+        Assert.InRange(metrics.AreaUnderRocCurve, 0.85, 1);
     }
 
     [Fact]
     public void ML_NETs_own_evaluator_takes_its_scores()
     {
         CalibratedBinaryClassificationMetrics metrics = trained.MLContext.BinaryClassification.Evaluate(trained.Model.Transform(trained.TestView));
-        Assert.InRange(metrics.AreaUnderRocCurve, 0.9, 1);
-        Assert.InRange(metrics.Accuracy, 0.85, 1);
+        Assert.InRange(metrics.AreaUnderRocCurve, 0.85, 1);
+        Assert.InRange(metrics.Accuracy, 0.8, 1);
     }
 
     [Fact]
