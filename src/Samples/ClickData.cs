@@ -1,5 +1,5 @@
-using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.SparseCtr;
 
 namespace SparseCtr.Samples;
 
@@ -36,6 +36,10 @@ public sealed class Impression
     [VectorType(RatesSoFar.Count)]
     public float[] Rates { get; set; } = [];
 
+    /// <summary>The hour of the day as a point on a circle, and whether it is a weekend (UTC).</summary>
+    [VectorType(3)]
+    public float[] Moment { get; set; } = [];
+
     // The user's events before this second, oldest first.
     [VectorType]
     public int[] HistoryItem { get; set; } = [];
@@ -56,9 +60,9 @@ public sealed class Impression
 /// <summary>A click log, as the demo takes it.</summary>
 /// <param name="Name">What it is.</param>
 /// <param name="Rows">All impressions in order of time, those of a request together.</param>
-/// <param name="Epochs">How many passes it takes.</param>
+/// <param name="Tune">Sets the options that were chosen for it, on its validation rows.</param>
 /// <param name="BestPredictions">For each row the probability that nobody can beat, where the data is made up; otherwise null.</param>
-public sealed record ClickData(string Name, Impression[] Rows, int Epochs, double[]? BestPredictions)
+public sealed record ClickData(string Name, Impression[] Rows, Action<SparseCtrTrainer.Options> Tune, double[]? BestPredictions)
 {
     /// <summary>The first 90% of the rows: 80% to train on and 10% to validate on.</summary>
     public Impression[] TrainingRows => Rows[..TestStart];
@@ -73,9 +77,9 @@ public sealed record ClickData(string Name, Impression[] Rows, int Epochs, doubl
 
     /// <summary>Turns a log into rows with histories and rates, none of which sees its own second or anything later.</summary>
     /// <param name="name">What it is.</param>
-    /// <param name="epochs">How many passes it takes.</param>
+    /// <param name="tune">Sets the options that were chosen for it.</param>
     /// <param name="log">The events, in order of time.</param>
-    internal static ClickData FromLog(string name, int epochs, IEnumerable<LogEntry> log)
+    internal static ClickData FromLog(string name, Action<SparseCtrTrainer.Options> tune, IEnumerable<LogEntry> log)
     {
         // Within a second, a user's events are one request.
         LogEntry[] entries = log.OrderBy(entry => entry.Timestamp).ThenBy(entry => entry.User).ToArray();
@@ -103,6 +107,7 @@ public sealed record ClickData(string Name, Impression[] Rows, int Epochs, doubl
                         Tags = entry.Item.Tags,
                         UserFacts = entry.UserFacts,
                         Rates = rates.Of(entry.User, entry.Item.Id),
+                        Moment = MomentOf(entry.Timestamp),
                         HistoryItem = first.HistoryItem,
                         HistoryCategory = first.HistoryCategory,
                         HistoryAge = first.HistoryAge,
@@ -117,7 +122,14 @@ public sealed record ClickData(string Name, Impression[] Rows, int Epochs, doubl
             rates.Add(second.ToArray());
         }
         double[]? best = entries.Length > 0 && entries[0].BestPrediction is not null ? entries.Select(entry => entry.BestPrediction!.Value).ToArray() : null;
-        return new ClickData(name, [.. rows], epochs, best);
+        return new ClickData(name, [.. rows], tune, best);
+    }
+
+    private static float[] MomentOf(long timestamp)
+    {
+        DateTimeOffset time = DateTimeOffset.FromUnixTimeSeconds(timestamp);
+        (double sin, double cos) = Math.SinCos(2 * Math.PI * time.TimeOfDay.TotalDays);
+        return [(float)sin, (float)cos, time.DayOfWeek is DayOfWeek.Saturday or DayOfWeek.Sunday ? 1 : 0];
     }
 
     private static Impression WithHistory(List<LogEntry> history) => new()

@@ -21,7 +21,7 @@ internal static class Demo
         var mlContext = new MLContext(seed: arguments.Seed);
         IDataView train = mlContext.Data.LoadFromEnumerable(data.TrainingRows);
         IDataView test = mlContext.Data.LoadFromEnumerable(data.TestRows);
-        SparseCtrTrainer trainer = mlContext.Ranking.Trainers.SparseCtr(arguments.Apply(OptionsFor(data)), new ProgressLine());
+        SparseCtrTrainer trainer = mlContext.Ranking.Trainers.SparseCtr(OptionsFor(data, arguments), new ProgressLine());
         IEstimator<ITransformer> pipeline = IdsToKeys(mlContext, data).Append(trainer);
         ITransformer model = pipeline.Fit(train);
 
@@ -92,16 +92,20 @@ internal static class Demo
         public int Value { get; set; }
     }
 
-    private static SparseCtrTrainer.Options OptionsFor(ClickData data) => new()
+    private static SparseCtrTrainer.Options OptionsFor(ClickData data, DemoArguments arguments)
     {
-        HistoryColumnNames = ["HistoryCategory", "HistoryAge", "HistoryAction"],
-        CandidateColumnNames = ["Category", "Age", "Tags"],
-        UserColumnNames = ["UserFacts"],
-        NumericColumnNames = ["Rates"],
-        RowGroupColumnName = "Request",
-        ValidationFraction = ClickData.ValidationFraction,
-        NumberOfEpochs = data.Epochs,
-    };
+        var options = new SparseCtrTrainer.Options
+        {
+            HistoryColumnNames = ["HistoryCategory", "HistoryAge", "HistoryAction"],
+            CandidateColumnNames = ["Category", "Age", "Tags"],
+            UserColumnNames = ["UserFacts"],
+            NumericColumnNames = ["Rates", "Moment"],
+            RowGroupColumnName = "Request",
+            ValidationFraction = ClickData.ValidationFraction,
+        };
+        data.Tune(options);
+        return arguments.Apply(options);
+    }
 
     /// <summary>What a site without any model would rank by.</summary>
     private static double Baseline(MLContext mlContext, ClickData data)

@@ -1,3 +1,5 @@
+using Microsoft.ML.SparseCtr;
+
 namespace SparseCtr.Samples;
 
 /// <summary>
@@ -44,7 +46,11 @@ internal sealed class GeneratedData
 
     /// <summary>Generates a click log; the same arguments give the same one.</summary>
     public static ClickData Create(int users = 1_500, int pagesPerUser = 30, int seed = 1)
-        => ClickData.FromLog("generated clicks", epochs: 5, new GeneratedData(users, pagesPerUser, seed)._log);
+        => ClickData.FromLog("generated clicks", Tune, new GeneratedData(users, pagesPerUser, seed)._log);
+
+    /// <summary>Every item is shown often, so that little needs to be hidden, and the interests take a few passes to find.</summary>
+    private static void Tune(SparseCtrTrainer.Options options)
+        => (options.NumberOfEpochs, options.ItemDropout, options.Dropout, options.TokenDropout) = (6, 0.1, 0.05, 0.05);
 
     private void AddUser(int user, int pages)
     {

@@ -34,7 +34,7 @@ internal static class MovieLens
             int user = Number(fields[0]), rating = (int)double.Parse(fields[2], CultureInfo.InvariantCulture);
             log.Add(new LogEntry(user, users[user], items[Number(fields[1])], long.Parse(fields[3], CultureInfo.InvariantCulture), rating >= 4, rating));
         });
-        return ClickData.FromLog("MovieLens 100K", epochs: 3, log);
+        return ClickData.FromLog("MovieLens 100K", _ => { }, log);
     }
 
     internal static readonly string[] OriginalGenreNames =
