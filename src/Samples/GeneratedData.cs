@@ -13,7 +13,7 @@ internal sealed class GeneratedData
     private const int Interests = 10;
     private const int Items = 400;
     private const int ItemsPerPage = 3;
-    private const double ShownFromInterest = 0.3;
+    private const double ShownFromInterest = 0.4;
     private const double StaysHome = 0.5;
     private const double FollowsUsualOrder = 0.3;
     private const long Second = 1, Minute = 60 * Second, Hour = 60 * Minute, Day = 24 * Hour;
@@ -50,7 +50,7 @@ internal sealed class GeneratedData
 
     /// <summary>Every item is shown often, so that little needs to be hidden, and the interests take a few passes to find.</summary>
     private static void Tune(SparseCtrTrainer.Options options)
-        => (options.NumberOfEpochs, options.ItemDropout, options.Dropout, options.TokenDropout) = (6, 0.1, 0.05, 0.05);
+        => (options.NumberOfEpochs, options.ItemDropout, options.Dropout, options.TokenDropout) = (5, 0.1, 0.05, 0.05);
 
     private void AddUser(int user, int pages)
     {
@@ -66,7 +66,7 @@ internal sealed class GeneratedData
                 time = NextVisit(time);
                 interest = NextInterest(home, interest);
                 belief.BeginSession();
-                pagesLeftInSession = 2 + _random.Next(5);
+                pagesLeftInSession = 3 + _random.Next(6);
             }
             pagesLeftInSession--;
             time += 5 + (long)(-60 * Math.Log(1 - _random.NextDouble()));
