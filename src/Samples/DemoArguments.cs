@@ -13,7 +13,7 @@ internal sealed record DemoArguments
     public string? DataFolder { get; private init; }
 
     /// <summary>Users of the generated data.</summary>
-    public int Users { get; private init; } = 1_500;
+    public int Users { get; private init; } = 1_200;
 
     public string ModelPath { get; private init; } = "ctr.zip";
 

@@ -45,7 +45,7 @@ internal sealed class GeneratedData
     private readonly List<LogEntry> _log = [];
 
     /// <summary>Generates a click log; the same arguments give the same one.</summary>
-    public static ClickData Create(int users = 1_500, int pagesPerUser = 30, int seed = 1)
+    public static ClickData Create(int users = 1_200, int pagesPerUser = 30, int seed = 1)
         => ClickData.FromLog("generated clicks", Tune, new GeneratedData(users, pagesPerUser, seed)._log);
 
     /// <summary>Every item is shown often, so that little needs to be hidden, and the interests take a few passes to find.</summary>
