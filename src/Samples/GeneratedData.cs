@@ -50,7 +50,7 @@ internal sealed class GeneratedData
 
     /// <summary>Every item is shown often, so that little needs to be hidden, and the interests take a few passes to find.</summary>
     private static void Tune(SparseCtrTrainer.Options options)
-        => (options.NumberOfEpochs, options.ItemDropout, options.Dropout, options.TokenDropout) = (5, 0.1, 0.05, 0.05);
+        => (options.NumberOfEpochs, options.ItemDropout, options.Dropout, options.TokenDropout) = (6, 0.1, 0.05, 0.05);
 
     private void AddUser(int user, int pages)
     {
