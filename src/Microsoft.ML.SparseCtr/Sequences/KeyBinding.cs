@@ -69,21 +69,20 @@ internal static class KeyBinding
 
     private static bool KeyValuesAreEqual(DataViewSchema.Column left, DataViewSchema.Column right)
     {
-        if (!left.HasKeyValues() || !right.HasKeyValues())
-            return left.HasKeyValues() == right.HasKeyValues();
-        if (left.HasKeyValues(TextDataViewType.Instance) && right.HasKeyValues(TextDataViewType.Instance))
+        if (KeyValueType(left) is not PrimitiveDataViewType type || !type.Equals(KeyValueType(right)))
+            return KeyValueType(left) is null && KeyValueType(right) is null;
+        if (type is TextDataViewType)
             return ValuesOf<ReadOnlyMemory<char>>(left).Zip(ValuesOf<ReadOnlyMemory<char>>(right)).All(pair => pair.First.Span.SequenceEqual(pair.Second.Span));
-        return AreEqual<int>(NumberDataViewType.Int32) ?? AreEqual<uint>(NumberDataViewType.UInt32)
-            ?? AreEqual<long>(NumberDataViewType.Int64) ?? AreEqual<ulong>(NumberDataViewType.UInt64)
-            ?? AreEqual<short>(NumberDataViewType.Int16) ?? AreEqual<ushort>(NumberDataViewType.UInt16)
-            ?? AreEqual<sbyte>(NumberDataViewType.SByte) ?? AreEqual<byte>(NumberDataViewType.Byte)
-            ?? AreEqual<float>(NumberDataViewType.Single) ?? AreEqual<double>(NumberDataViewType.Double)
-            ?? AreEqual<DateTime>(DateTimeDataViewType.Instance) ?? AreEqual<bool>(BooleanDataViewType.Instance) ?? false;
+        return AreEqual<int>() ?? AreEqual<uint>() ?? AreEqual<long>() ?? AreEqual<ulong>() ?? AreEqual<short>() ?? AreEqual<ushort>()
+            ?? AreEqual<sbyte>() ?? AreEqual<byte>() ?? AreEqual<float>() ?? AreEqual<double>() ?? AreEqual<DateTime>() ?? AreEqual<bool>() ?? false;
 
         // Null where the key values are not of this type.
-        bool? AreEqual<T>(PrimitiveDataViewType type)
-            => left.HasKeyValues(type) && right.HasKeyValues(type) ? ValuesOf<T>(left).SequenceEqual(ValuesOf<T>(right)) : null;
+        bool? AreEqual<T>() => type.RawType == typeof(T) ? ValuesOf<T>(left).SequenceEqual(ValuesOf<T>(right)) : null;
     }
+
+    /// <summary>The type of the values that a column's keys stand for; null where they are not known, as after Hash.</summary>
+    private static PrimitiveDataViewType? KeyValueType(DataViewSchema.Column column)
+        => (column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type as VectorDataViewType)?.ItemType;
 
     private static IEnumerable<T> ValuesOf<T>(DataViewSchema.Column column)
     {

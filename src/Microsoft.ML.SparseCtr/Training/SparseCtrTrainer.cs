@@ -49,9 +49,9 @@ public sealed partial class SparseCtrTrainer : IEstimator<SparseCtrTransformer>
     public SparseCtrTransformer Fit(IDataView trainData, IDataView? validationData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
-        CheckColumns(SchemaShape(trainData.Schema));
+        CheckColumns(MLNetInternals.ShapeOf(trainData.Schema));
         if (validationData is not null)
-            CheckColumns(SchemaShape(validationData.Schema));
+            CheckColumns(MLNetInternals.ShapeOf(validationData.Schema));
 
         using IChannel channel = _host.Start("Training");
         SparseCtrConfig config = KeyBinding.Bind(_options.ToConfig(), trainData.Schema);
@@ -82,6 +82,4 @@ public sealed partial class SparseCtrTrainer : IEstimator<SparseCtrTransformer>
         foreach (InputColumn column in InputColumn.Of(_options.ToConfig()))
             column.Check(_host, schema);
     }
-
-    private static SchemaShape SchemaShape(DataViewSchema schema) => MLNetInternals.ShapeOf(schema);
 }

@@ -115,6 +115,17 @@ public class BadInputTests
     }
 
     [Fact]
+    public void Numbers_mapped_apart_are_refused_even_where_there_are_as_many_of_them()
+    {
+        var rows = TinyClicks.Rows(20).Select((row, i) => new { row.Label, row.Timestamp, Item = i % 2, HistoryItem = new[] { 1, 0 }, HistoryTimestamp = new long[] { 1, 2 } });
+        TransformsCatalog.ConversionTransforms conversion = _mlContext.Transforms.Conversion;
+        EstimatorChain<SparseCtrTransformer> pipeline = conversion.MapValueToKey("Item").Append(conversion.MapValueToKey("HistoryItem"))
+            .Append(_mlContext.Ranking.Trainers.SparseCtr());
+        var problem = Assert.Throws<InvalidOperationException>(() => pipeline.Fit(_mlContext.Data.LoadFromEnumerable(rows.ToList())));
+        Assert.Contains("'Item' and 'HistoryItem' share embeddings", problem.Message);
+    }
+
+    [Fact]
     public void More_keys_than_memory_can_hold_are_refused_before_anything_is_allocated()
     {
         EstimatorChain<SparseCtrTransformer> pipeline = _mlContext.Transforms.Conversion.Hash("Item", numberOfBits: 30)

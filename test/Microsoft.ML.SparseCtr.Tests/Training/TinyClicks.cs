@@ -84,6 +84,7 @@ internal static class TinyClicks
         LearningRate = 1e-2,
         BatchSize = 64,
         NumberOfEpochs = 12,
+        EarlyStoppingPatience = 6,
     };
 
     public static IEstimator<ITransformer> Keys(MLContext mlContext)
