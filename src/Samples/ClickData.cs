@@ -160,7 +160,10 @@ internal sealed class RatesSoFar
     /// </summary>
     public const int Count = 7;
 
-    private const double ItemPrior = 10, UserPrior = 5;
+    /// <summary>As many impressions at the overall rate are added to those of an item.</summary>
+    public const double ItemPrior = 10;
+
+    private const double UserPrior = 5;
 
     private sealed record Tally(double Shown = 0, double Clicks = 0, double Actions = 0, double Excess = 0);
 

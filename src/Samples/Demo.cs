@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.SparseCtr;
+using static System.FormattableString;
 
 namespace SparseCtr.Samples;
 
@@ -40,7 +41,7 @@ internal static class Demo
 
         mlContext.Model.Save(model, train.Schema, arguments.ModelPath);
         Console.WriteLine($"saved {arguments.ModelPath}, {new FileInfo(arguments.ModelPath).Length:N0} bytes; another process loads it:");
-        ScoreInAnotherProcess(arguments, FirstScores(mlContext, scored));
+        ScoreInAnotherProcess(arguments, scored.GetColumn<float>("Probability"));
         Console.WriteLine(Invariant($"result: auc={metrics.AreaUnderRocCurve:F4} gauc={metrics.GroupAreaUnderRocCurve:F4} logloss={metrics.LogLoss:F4} ")
             + Invariant($"baseline_auc={baseline:F4} rows={metrics.NumberOfRows} seconds={clock.Elapsed.TotalSeconds:F0}"));
     }
@@ -112,7 +113,7 @@ internal static class Demo
     {
         double overall = data.TrainingRows.Average(row => row.Label ? 1.0 : 0.0);
         Dictionary<int, double> rates = data.TrainingRows.GroupBy(row => row.Item)
-            .ToDictionary(item => item.Key, item => (item.Count(row => row.Label) + 10 * overall) / (item.Count() + 10));
+            .ToDictionary(item => item.Key, item => (item.Count(row => row.Label) + RatesSoFar.ItemPrior * overall) / (item.Count() + RatesSoFar.ItemPrior));
         return Auc(mlContext, data.TestRows, data.TestRows.Select(row => rates.GetValueOrDefault(row.Item, overall)).ToArray());
     }
 
@@ -139,9 +140,7 @@ internal static class Demo
     private static IEnumerable<Impression> FirstRequests(ClickData data)
         => data.TestRows.GroupBy(row => row.Request).Take(SampleRequests).SelectMany(request => request);
 
-    private static float[] FirstScores(MLContext mlContext, IDataView scored) => scored.GetColumn<float>("Probability").Take(20).ToArray();
-
-    private static void ScoreInAnotherProcess(DemoArguments arguments, float[] expected)
+    private static void ScoreInAnotherProcess(DemoArguments arguments, IEnumerable<float> expected)
     {
         string program = Path.Combine(AppContext.BaseDirectory, typeof(Demo).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true };
@@ -161,8 +160,6 @@ internal static class Demo
             throw new InvalidOperationException($"The loaded model's scores differ from the trained model's by {difference}.");
         Console.WriteLine(Invariant($"the loaded model's probabilities are the trained one's (largest difference {difference:0.0e0})"));
     }
-
-    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }
 
 /// <summary>The training's progress on the console: a bar that moves on a terminal, a line per epoch anywhere.</summary>
@@ -174,10 +171,10 @@ internal sealed class ProgressLine : IProgress<TrainingProgress>
 
     public void Report(TrainingProgress value)
     {
-        string numbers = FormattableString.Invariant($"epoch {value.Epoch}/{value.NumberOfEpochs}  loss {value.Loss:F4}  {value.RowsPerSecond,6:N0} rows/s");
+        string numbers = Invariant($"epoch {value.Epoch}/{value.NumberOfEpochs}  loss {value.Loss:F4}  {value.RowsPerSecond,6:N0} rows/s");
         if (value.EpochCompleted)
         {
-            string auc = FormattableString.Invariant($"  validation AUC {value.ValidationAuc:F4}{(value.IsBest ? "  best so far" : "")}");
+            string auc = Invariant($"  validation AUC {value.ValidationAuc:F4}{(value.IsBest ? "  best so far" : "")}");
             Console.WriteLine(_isTerminal ? $"\r{numbers}{auc}".PadRight(100) : numbers + auc);
         }
         else if (_isTerminal && _sinceDrawn.ElapsedMilliseconds > 100)

@@ -92,8 +92,7 @@ internal sealed class GeneratedData
     private double ClickProbability(int item, int interest, long time)
     {
         int category = _interestOfItem[item];
-        double hour = time % Day / (double)Hour;
-        bool isWeekend = (time / Day + 3) % 7 >= 5; // Day 0 was a Thursday.
+        (double hour, bool isWeekend) = MomentOf(time);
         double logit = -2 + _quality[item]
             + (category == interest ? 3 : 0)
             + 0.6 * Math.Cos(2 * Math.PI * (hour - _bestHour[category]) / 24)
@@ -115,13 +114,15 @@ internal sealed class GeneratedData
         while (true)
         {
             time += (long)(-12 * Hour * Math.Log(1 - _random.NextDouble())) + Hour;
-            double hour = time % Day / (double)Hour;
-            bool isWeekend = (time / Day + 3) % 7 >= 5;
+            (double hour, bool isWeekend) = MomentOf(time);
             double appeal = (0.5 + 0.5 * Math.Cos(2 * Math.PI * (hour - 19) / 24)) * (isWeekend ? 1 : 0.6);
             if (_random.NextDouble() < appeal)
                 return time;
         }
     }
+
+    private static (double Hour, bool IsWeekend) MomentOf(long time)
+        => (time % Day / (double)Hour, (time / Day + 3) % 7 >= 5); // Day 0 was a Thursday.
 
     private double Normal() => Math.Sqrt(-2 * Math.Log(1 - _random.NextDouble())) * Math.Cos(2 * Math.PI * _random.NextDouble());
 

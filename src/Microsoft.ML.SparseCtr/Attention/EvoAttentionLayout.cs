@@ -66,15 +66,15 @@ internal sealed class EvoAttentionLayout
         private readonly IReadOnlyList<long[]> _candidateTimes;
         private readonly SparseCtrConfig _config;
 
-        // Of every row of the key matrix.
+        // Of every row of the key matrix: its time. Of every behavior: its chunk. Of every chunk: its length, and the behavior after its last.
         private readonly List<long> _keyTimes = [];
         private readonly List<long> _chunkOfBehavior = [];
         private readonly List<int> _chunkLengths = [];
+        private readonly List<int> _chunkEnds = [];
 
-        // Of every request: its first behavior and its first chunk in the batch. Of every chunk: the behavior after its last.
+        // Of every request: its first behavior and its first chunk in the batch.
         private readonly int[] _firstBehavior;
         private readonly int[] _firstChunk;
-        private readonly List<int> _chunkEnds = [];
         private readonly int _behaviorCount;
         private readonly int _tokenCount;
 

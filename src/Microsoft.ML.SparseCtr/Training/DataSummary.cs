@@ -16,14 +16,19 @@ internal sealed record DataSummary(SparseCtrConfig Config, long TrainingRequests
     public bool IsHeldOut(Request request) => request.Impressions[0].Timestamp > HoldOutAfter;
 
     /// <summary>Reads the view once, holding the numbers' running moments and a sample of at most a million requests' timestamps.</summary>
-    public static DataSummary Of(IDataView data, SparseCtrConfig config, SparseCtrTrainer.Options options, bool holdOut, Action checkCanceled)
+    /// <param name="reader">Reads the requests.</param>
+    /// <param name="data">The view.</param>
+    /// <param name="config">The configuration, whose statistics are still to be found.</param>
+    /// <param name="holdOut">The share of the rows, the latest, to keep for validation; 0 for none.</param>
+    /// <param name="checkCanceled">Throws once training is to end.</param>
+    public static DataSummary Of(RequestReader reader, IDataView data, SparseCtrConfig config, double holdOut, Action checkCanceled)
     {
         long skipped = 0, rows = 0, requests = 0;
         var mean = new double[config.NumericDimension];
         var squares = new double[config.NumericDimension];
         var sample = new List<(long Timestamp, int Rows)>();
         var random = new Random(0);
-        foreach (Request request in new RequestReader(config, options.LabelColumnName, options.RowGroupColumnName).Read(data, () => skipped++))
+        foreach (Request request in reader.Read(data, () => skipped++))
         {
             checkCanceled();
             requests++;
@@ -44,7 +49,7 @@ internal sealed record DataSummary(SparseCtrConfig Config, long TrainingRequests
                 sample[(int)place] = (request.Impressions[0].Timestamp, request.Impressions.Count);
         }
 
-        long holdOutAfter = holdOut && options.ValidationFraction > 0 ? LatestKept(sample, 1 - options.ValidationFraction) : long.MaxValue;
+        long holdOutAfter = holdOut > 0 ? LatestKept(sample, 1 - holdOut) : long.MaxValue;
         long training = sample.Count == 0 ? 0 : requests * sample.Count(request => request.Timestamp <= holdOutAfter) / sample.Count;
 
         var deviation = squares.Select(sum => Math.Sqrt(sum / Math.Max(1, rows))).ToArray();

@@ -22,14 +22,16 @@ internal sealed class TrainingRun(
     /// <returns>The configuration with the statistics of the training data, and the network, on the CPU and in evaluation mode.</returns>
     public (SparseCtrConfig Config, SparseCtrNetwork Network) Train(IDataView trainData, IDataView? validationData)
     {
-        DataSummary summary = DataSummary.Of(trainData, untrained, options, holdOut: validationData is null, CheckCanceled);
+        var reader = new RequestReader(untrained, options.LabelColumnName, options.RowGroupColumnName);
+        double holdOut = validationData is null ? options.ValidationFraction : 0;
+        DataSummary summary = DataSummary.Of(reader, trainData, untrained, holdOut, CheckCanceled);
         if (summary.SkippedRows > 0)
             channel.Warning(MessageSensitivity.None, $"Skipped {summary.SkippedRows} rows with a missing label or number during training.");
         if (summary.TrainingRequests == 0)
             throw host.Process(new InvalidOperationException("Training set has 0 instances, aborting training."));
         SparseCtrConfig config = summary.Config;
-        IEnumerable<Request>? validation = validationData is not null ? Read(config, validationData)
-            : summary.HasHoldOut ? Read(config, trainData).Where(summary.IsHeldOut)
+        IEnumerable<Request>? validation = validationData is not null ? reader.Read(validationData)
+            : summary.HasHoldOut ? reader.Read(trainData).Where(summary.IsHeldOut)
             : null;
 
         using var threads = new ThreadCount(NumberOfThreads());
@@ -47,7 +49,8 @@ internal sealed class TrainingRun(
 
         for (int epoch = 1; epoch <= options.NumberOfEpochs; epoch++)
         {
-            IEnumerable<Request> requests = Read(config, trainData, random).Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, random);
+            IEnumerable<Request> requests = reader.Read(trainData, random: random)
+                .Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, random);
             TrainingProgress done = TrainEpoch(network, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
 
             double? auc = validation is null ? null : ValidationAuc(network, config, validation);
@@ -68,9 +71,6 @@ internal sealed class TrainingRun(
         network.eval();
         return (config, network);
     }
-
-    private IEnumerable<Request> Read(SparseCtrConfig config, IDataView data, Random? random = null)
-        => new RequestReader(config, options.LabelColumnName, options.RowGroupColumnName).Read(data, random: random);
 
     private TrainingProgress TrainEpoch(
         SparseCtrNetwork network, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config, IEnumerable<Request> requests,
