@@ -66,26 +66,204 @@ public static class SparseCtrCatalog
     }
 
     /// <summary>
-    /// Evaluates predicted click-through rates: AUC, GAUC and log loss. Reads the view once and holds 9 bytes per row (17 with groups).
+    /// Joins each row with the history of its user: for log columns "Item" and others, the rows get "HistoryItem" and so on, and
+    /// "HistoryTimestamp": the latest events strictly before the row's time, oldest first.
     /// </summary>
+    /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
+    /// <param name="history">The event log, in any order of time: the rows themselves, or any other view with these columns.</param>
+    /// <param name="userColumnName">Whose events they are, in log and rows: text, a whole number, or a key for one of them.</param>
+    /// <param name="itemColumnName">The log's items: a key, text or a number. Where the rows have keys of this name, the history gets the same keys.</param>
+    /// <param name="timestampColumnName">The time, in log and rows: Unix seconds (Int64) or DateTime.</param>
+    /// <param name="fieldColumnNames">Further columns of the log that histories carry.</param>
+    /// <param name="historyLength">Events of a history, at most. 1 to 100,000.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column of the log is missing or has the wrong type, or an argument is out of its range.</exception>
+    public static BehaviorSequenceEstimator BehaviorSequence(
+        this TransformsCatalog catalog,
+        IDataView history,
+        string userColumnName = "User",
+        string itemColumnName = "Item",
+        string timestampColumnName = "Timestamp",
+        string[]? fieldColumnNames = null,
+        int historyLength = 200)
+        => catalog.BehaviorSequence(history, new BehaviorSequenceEstimator.Options
+        {
+            UserColumnName = userColumnName,
+            ItemColumnName = itemColumnName,
+            TimestampColumnName = timestampColumnName,
+            FieldColumnNames = fieldColumnNames ?? [],
+            HistoryLength = historyLength,
+        });
+
+    /// <inheritdoc cref="BehaviorSequence(TransformsCatalog, IDataView, string, string, string, string[], int)"/>
+    /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
+    /// <param name="history">The event log.</param>
+    /// <param name="options">Columns, lengths and delays.</param>
+    public static BehaviorSequenceEstimator BehaviorSequence(this TransformsCatalog catalog, IDataView history, BehaviorSequenceEstimator.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(history);
+        ArgumentNullException.ThrowIfNull(options);
+        return new BehaviorSequenceEstimator(MLNetInternals.EnvironmentOf(catalog), history, options);
+    }
+
+    /// <summary>
+    /// Gives each row the smoothed click rate of its keys strictly before its time, and how often they were shown: for key column "Item", the
+    /// columns "ItemRate" and "ItemCount" (ln(1 + n)), Singles, which a trainer takes as numbers.
+    /// </summary>
+    /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
+    /// <param name="history">The event log with labels: the rows themselves, or any other view with these columns.</param>
+    /// <param name="keyColumnNames">The columns, in log and rows, whose rates are wanted: text, whole numbers, or keys for one of them.</param>
+    /// <param name="labelColumnName">The log's label: a Boolean, or a Single, which may be any number, such as a rating.</param>
+    /// <param name="timestampColumnName">The time, in log and rows: Unix seconds (Int64) or DateTime.</param>
+    /// <param name="priorWeight">As many events at the overall rate are added to those of a key. At least 0.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column of the log is missing or has the wrong type, or an argument is out of its range.</exception>
+    public static RunningRateEstimator RunningRate(
+        this TransformsCatalog catalog,
+        IDataView history,
+        string[] keyColumnNames,
+        string labelColumnName = "Label",
+        string timestampColumnName = "Timestamp",
+        double priorWeight = 10)
+        => catalog.RunningRate(history, new RunningRateEstimator.Options
+        {
+            KeyColumnNames = keyColumnNames,
+            LabelColumnName = labelColumnName,
+            TimestampColumnName = timestampColumnName,
+            PriorWeight = priorWeight,
+        });
+
+    /// <inheritdoc cref="RunningRate(TransformsCatalog, IDataView, string[], string, string, double)"/>
+    /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
+    /// <param name="history">The event log with labels.</param>
+    /// <param name="options">Columns, smoothing and delay.</param>
+    public static RunningRateEstimator RunningRate(this TransformsCatalog catalog, IDataView history, RunningRateEstimator.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(history);
+        ArgumentNullException.ThrowIfNull(options);
+        return new RunningRateEstimator(MLNetInternals.EnvironmentOf(catalog), history, options);
+    }
+
+    /// <summary>
+    /// Gives each event of a history the number of its chunk, from 0, as the network cuts it: where the user paused longest
+    /// (<see cref="Microsoft.ML.SparseCtr.TimeChunking.LargestGaps"/>).
+    /// </summary>
+    /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
+    /// <param name="outputColumnName">Gets a vector of Int32, one per event.</param>
+    /// <param name="inputColumnName">The times of the history, ascending: a vector of Unix seconds (Int64) or of DateTime.</param>
+    /// <param name="maximumChunks">Chunks, at most. At least 1.</param>
+    /// <exception cref="ArgumentException">An argument is out of its range.</exception>
+    public static TimeChunkingEstimator TimeChunking(
+        this TransformsCatalog catalog, string outputColumnName = "HistoryChunk", string inputColumnName = "HistoryTimestamp", int maximumChunks = 16)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new TimeChunkingEstimator(
+            MLNetInternals.EnvironmentOf(catalog), new TimeChunkingOptions(outputColumnName, inputColumnName, maximumChunks).Check());
+    }
+
+    /// <summary>
+    /// Splits rows by time, the latest for testing: rows of equal time are never in two parts. Nothing is read before a part is, and
+    /// nothing is copied.
+    /// </summary>
+    /// <param name="catalog">The catalog: <c>mlContext.Data</c>.</param>
+    /// <param name="data">The rows, in any order.</param>
+    /// <param name="timestampColumnName">The time of a row: Unix seconds (Int64) or DateTime.</param>
+    /// <param name="testFraction">The share of the rows, the latest, to test on; a little more where rows of equal time would be split.</param>
+    /// <param name="validationFraction">The share of the rows before those to validate on; 0 for no such part.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or has the wrong type, or the fractions leave nothing to train on.</exception>
+    public static TimeSplit SplitByTime(
+        this DataOperationsCatalog catalog, IDataView data, string timestampColumnName = "Timestamp", double testFraction = 0.1, double validationFraction = 0)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        return TimeSplit.ByFractions(MLNetInternals.EnvironmentOf(catalog), data, timestampColumnName, testFraction, validationFraction);
+    }
+
+    /// <summary>Splits rows by time, at given instants. Nothing is read before a part is, and nothing is copied.</summary>
+    /// <param name="catalog">The catalog: <c>mlContext.Data</c>.</param>
+    /// <param name="data">The rows, in any order.</param>
+    /// <param name="testStart">The test set begins with rows of this time.</param>
+    /// <param name="validationStart">The validation set begins with rows of this time; null for no such part.</param>
+    /// <param name="timestampColumnName">The time of a row: Unix seconds (Int64) or DateTime.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or has the wrong type, or the instants are in the wrong order.</exception>
+    public static TimeSplit SplitByTime(
+        this DataOperationsCatalog catalog, IDataView data, DateTimeOffset testStart, DateTimeOffset? validationStart = null, string timestampColumnName = "Timestamp")
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        return TimeSplit.ByInstants(
+            MLNetInternals.EnvironmentOf(catalog), data, timestampColumnName, testStart.ToUnixTimeSeconds(), validationStart?.ToUnixTimeSeconds());
+    }
+
+    /// <summary>
+    /// Adds newer events to every BehaviorSequence and RunningRate of a model: what has happened since it was trained, or the whole log where
+    /// the model was saved without it. Predictions made meanwhile see all of the events or none. Append logs one after the other.
+    /// </summary>
+    /// <param name="model">A fitted or loaded pipeline, or one of its transformers.</param>
+    /// <param name="events">Events with the columns of the logs that the transformers were fitted on.</param>
+    /// <exception cref="ArgumentException">Nothing in the model takes events; or a column is missing or has the wrong type.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// An event is older than the latest of its user, or its time is negative. Nothing has been added to any transformer then.
+    /// </exception>
+    public static void AppendEvents(this ITransformer model, IDataView events)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(events);
+        IEventAppender[] appenders = Parts(model).OfType<IEventAppender>().ToArray();
+        if (appenders.Length == 0)
+            throw new ArgumentException("The model has no BehaviorSequence or RunningRate to append events to.", nameof(model));
+        foreach (Action append in appenders.Select(appender => appender.PrepareToAppend(events)).ToArray())
+            append();
+
+        static IEnumerable<ITransformer> Parts(ITransformer part) => part is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [part];
+    }
+
+    /// <summary>
+    /// Evaluates predicted click-through rates: how well they rank (AUC, GAUC, NDCG, MRR) and how true they are (log loss, calibration).
+    /// </summary>
+    /// <remarks>
+    /// Reads the view once and holds 8 bytes per row, 16 where both <paramref name="groupColumnName"/> and
+    /// <paramref name="rowGroupColumnName"/> are given; up to three times as much while a view is read that does not know its number of
+    /// rows (<see cref="IDataView.GetRowCount"/>). To that come 1 MB for the reliability table and, for each group, some 90 bytes
+    /// (200 and its characters where groups are text).
+    /// </remarks>
     /// <param name="catalog">The catalog: <c>mlContext.Ranking</c>.</param>
-    /// <param name="data">Scored rows; those without a label are left out.</param>
+    /// <param name="data">Scored rows; those without a label (NaN) are left out.</param>
     /// <param name="labelColumnName">The label: a Boolean, or a Single that is 0 or 1.</param>
     /// <param name="scoreColumnName">The score, a Single: higher means more likely clicked.</param>
     /// <param name="probabilityColumnName">The predicted probability of a click, a Single.</param>
-    /// <param name="groupColumnName">What GAUC groups by, such as the user: a key, a whole number or text. Null leaves GAUC out.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or has the wrong type.</exception>
+    /// <param name="groupColumnName">
+    /// What GAUC groups by, such as the user: a key, a whole number or text, missing ones a group of their own. Null leaves GAUC out.
+    /// </param>
+    /// <param name="rowGroupColumnName">
+    /// Which rows were ranked together, such as the request: a key, a whole number or text. They need not be consecutive. Null leaves NDCG
+    /// and MRR out.
+    /// </param>
+    /// <param name="truncationLevel">How many rows, from the top of each list, NDCG looks at.</param>
+    /// <param name="numberOfBins">How many bins the reliability table has, at most.</param>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A column is missing or has the wrong type, or <paramref name="truncationLevel"/> or <paramref name="numberOfBins"/> is below 1.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// A row with a label has NaN as score or probability, or a probability outside 0 to 1; or a label is neither 0 nor 1.
+    /// </exception>
     public static CtrMetrics EvaluateCtr(
         this RankingCatalog catalog,
         IDataView data,
         string labelColumnName = "Label",
         string scoreColumnName = "Score",
         string probabilityColumnName = "Probability",
-        string? groupColumnName = null)
+        string? groupColumnName = null,
+        string? rowGroupColumnName = null,
+        int truncationLevel = 10,
+        int numberOfBins = 10)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
-        return CtrEvaluator.Evaluate(
-            MLNetInternals.EnvironmentOf(catalog.Trainers), data, labelColumnName, scoreColumnName, probabilityColumnName, groupColumnName);
+        ArgumentOutOfRangeException.ThrowIfLessThan(truncationLevel, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(numberOfBins, 1);
+        var evaluator = new CtrEvaluator(
+            labelColumnName, scoreColumnName, probabilityColumnName, groupColumnName, rowGroupColumnName, truncationLevel, numberOfBins);
+        return evaluator.Evaluate(MLNetInternals.EnvironmentOf(catalog.Trainers), data);
     }
 }

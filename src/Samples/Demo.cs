@@ -12,6 +12,12 @@ internal static class Demo
 {
     private const int SampleRequests = 3;
 
+    /// <summary>The share of the rows, the latest, to test on.</summary>
+    private const double TestFraction = 0.1;
+
+    /// <summary>Of the others, the share, the latest, that validates: a tenth of all rows.</summary>
+    private const double ValidationFraction = TestFraction / (1 - TestFraction);
+
     public static void Train(DemoArguments arguments)
     {
         var clock = Stopwatch.StartNew();
@@ -20,30 +26,33 @@ internal static class Demo
             + $"{data.Rows.Count(row => row.Label) / (double)data.Rows.Length:P1} clicked; the last 10% are the test");
 
         var mlContext = new MLContext(seed: arguments.Seed);
-        IDataView train = mlContext.Data.LoadFromEnumerable(data.TrainingRows);
-        IDataView test = mlContext.Data.LoadFromEnumerable(data.TestRows);
-        SparseCtrTrainer trainer = mlContext.Ranking.Trainers.SparseCtr(OptionsFor(data, arguments), new ProgressLine());
-        IEstimator<ITransformer> pipeline = IdsToKeys(mlContext, data).Append(trainer);
-        ITransformer model = pipeline.Fit(train);
+        IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
+        TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: TestFraction);
+        IEstimator<ITransformer> pipeline = Features(mlContext, log)
+            .Append(mlContext.Ranking.Trainers.SparseCtr(OptionsFor(data, arguments), new ProgressLine()));
+        ITransformer model = pipeline.Fit(split.TrainSet);
 
         Console.WriteLine("scoring the test rows");
-        IDataView scored = mlContext.Data.Cache(model.Transform(test), "Label", "User", "Score", "Probability");
+        IDataView scored = mlContext.Data.Cache(model.Transform(split.TestSet), "Label", "User", "Request", "Score", "Probability", "ItemRate", "BestPrediction");
         CtrMetrics metrics = mlContext.Ranking.EvaluateCtr(scored, groupColumnName: "User");
-        double baseline = Baseline(mlContext, data);
-        Console.WriteLine(Invariant($"test: {metrics}"));
-        Console.WriteLine(Invariant($"popularity alone (each item's click rate in the training rows): AUC {baseline:F4}"));
-        if (data.BestPredictions is not null)
+        Console.WriteLine(metrics);
+        double baseline = AucOf("ItemRate");
+        Console.WriteLine(Invariant($"popularity alone (each item's click rate so far): AUC {baseline:F4}"));
+        if (!float.IsNaN(data.Rows[0].BestPrediction))
         {
-            double best = Auc(mlContext, data.TestRows, data.BestPredictions[data.TestStart..]);
+            double best = AucOf("BestPrediction");
             Console.WriteLine(Invariant($"best reachable, by who knows how the clicks were made: AUC {best:F4}; ")
                 + Invariant($"the model has come {(metrics.AreaUnderRocCurve - baseline) / (best - baseline):P1} of the way from popularity"));
         }
 
-        mlContext.Model.Save(model, train.Schema, arguments.ModelPath);
+        mlContext.Model.Save(model, log.Schema, arguments.ModelPath);
         Console.WriteLine($"saved {arguments.ModelPath}, {new FileInfo(arguments.ModelPath).Length:N0} bytes; another process loads it:");
         ScoreInAnotherProcess(arguments, scored.GetColumn<float>("Probability"));
         Console.WriteLine(Invariant($"result: auc={metrics.AreaUnderRocCurve:F4} gauc={metrics.GroupAreaUnderRocCurve:F4} logloss={metrics.LogLoss:F4} ")
             + Invariant($"baseline_auc={baseline:F4} rows={metrics.NumberOfRows} seconds={clock.Elapsed.TotalSeconds:F0}"));
+
+        double AucOf(string column)
+            => mlContext.Ranking.EvaluateCtr(scored, scoreColumnName: column, probabilityColumnName: column).AreaUnderRocCurve;
     }
 
     /// <summary>What the second process does: it knows the .zip and the rows to score, nothing else.</summary>
@@ -53,10 +62,12 @@ internal static class Demo
         var mlContext = new MLContext();
         ITransformer model = mlContext.Model.Load(arguments.ModelPath, out _);
         using PredictionEngine<Impression, Prediction> engine = mlContext.Model.CreatePredictionEngine<Impression, Prediction>(model);
-        foreach (Impression row in FirstRequests(data))
+        IDataView test = mlContext.Data.SplitByTime(mlContext.Data.LoadFromEnumerable(data.Rows), testFraction: TestFraction).TestSet;
+        IEnumerable<IGrouping<int, Impression>> requests = mlContext.Data.CreateEnumerable<Impression>(test, reuseRowObject: false).GroupBy(row => row.Request);
+        foreach (Impression row in requests.Take(SampleRequests).SelectMany(request => request))
         {
             Prediction prediction = engine.Predict(row);
-            Console.WriteLine(Invariant($"  user {row.User}, {row.HistoryItem.Length} events before, item {row.Item}: ")
+            Console.WriteLine(Invariant($"  user {row.User}, {prediction.HistoryItem.Length} events before, item {row.Item}: ")
                 + Invariant($"click probability {prediction.Probability:F6}, in fact {(row.Label ? "clicked" : "not clicked")}"));
         }
     }
@@ -64,33 +75,32 @@ internal static class Demo
     private sealed class Prediction
     {
         public float Probability { get; set; }
+
+        public uint[] HistoryItem { get; set; } = [];
     }
 
     private static ClickData Load(DemoArguments arguments)
         => arguments.DataFolder is null ? GeneratedData.Create(arguments.Users) : MovieLens.Load(arguments.DataFolder);
 
-    /// <summary>Maps raw ids to keys. Candidate and history share a mapping where they share embeddings.</summary>
-    private static IEstimator<ITransformer> IdsToKeys(MLContext mlContext, ClickData data)
+    /// <summary>
+    /// From rows of a log to what the trainer takes: keys for ids, and, of each row's past, the history of its user and the rates of its item
+    /// and its user.
+    /// </summary>
+    private static IEstimator<ITransformer> Features(MLContext mlContext, IDataView log)
     {
-        TransformsCatalog.ConversionTransforms conversion = mlContext.Transforms.Conversion;
-        return Shared("Item", row => row.Item)
-            .Append(Shared("Category", row => row.Category))
-            .Append(Shared("Age", row => row.Age))
-            .Append(conversion.MapValueToKey("HistoryAction"))
-            .Append(conversion.MapValueToKey("Tags"))
-            .Append(conversion.MapValueToKey("UserFacts"));
-
-        IEstimator<ITransformer> Shared(string name, Func<Impression, int> valueOf)
-        {
-            IEnumerable<Known> known = data.TrainingRows.Select(valueOf).Distinct().Select(value => new Known { Value = value });
-            return conversion.MapValueToKey(
-                [new InputOutputColumnPair(name), new InputOutputColumnPair("History" + name)], keyData: mlContext.Data.LoadFromEnumerable(known));
-        }
-    }
-
-    private sealed class Known
-    {
-        public int Value { get; set; }
+        TransformsCatalog transforms = mlContext.Transforms;
+        string[] ids = ["Item", "Category", "Age", "Tags", "UserFacts"];
+        return transforms.Conversion.MapValueToKey(ids.Select(name => new InputOutputColumnPair(name)).ToArray())
+            .Append(transforms.BehaviorSequence(history: log, fieldColumnNames: ["Category", "Age", "Action"]))
+            .Append(transforms.Conversion.MapValueToKey("HistoryAction"))
+            .Append(transforms.RunningRate(history: log, keyColumnNames: ["Item", "User"]))
+            .Append(transforms.RunningRate(history: log, new RunningRateEstimator.Options
+            {
+                KeyColumnNames = ["Item", "User"],
+                LabelColumnName = "Action",
+                RateSuffix = "Action",
+                CountSuffix = null,
+            }));
     }
 
     private static SparseCtrTrainer.Options OptionsFor(ClickData data, DemoArguments arguments)
@@ -100,45 +110,13 @@ internal static class Demo
             HistoryColumnNames = ["HistoryCategory", "HistoryAge", "HistoryAction"],
             CandidateColumnNames = ["Category", "Age", "Tags"],
             UserColumnNames = ["UserFacts"],
-            NumericColumnNames = ["Rates", "Moment"],
+            NumericColumnNames = ["ItemRate", "ItemCount", "ItemAction", "UserRate", "UserCount", "UserAction", "Moment"],
             RowGroupColumnName = "Request",
-            ValidationFraction = ClickData.ValidationFraction,
+            ValidationFraction = ValidationFraction,
         };
         data.Tune(options);
         return arguments.Apply(options);
     }
-
-    /// <summary>What a site without any model would rank by.</summary>
-    private static double Baseline(MLContext mlContext, ClickData data)
-    {
-        double overall = data.TrainingRows.Average(row => row.Label ? 1.0 : 0.0);
-        Dictionary<int, double> rates = data.TrainingRows.GroupBy(row => row.Item)
-            .ToDictionary(item => item.Key, item => (item.Count(row => row.Label) + RatesSoFar.ItemPrior * overall) / (item.Count() + RatesSoFar.ItemPrior));
-        return Auc(mlContext, data.TestRows, data.TestRows.Select(row => rates.GetValueOrDefault(row.Item, overall)).ToArray());
-    }
-
-    private static double Auc(MLContext mlContext, Impression[] rows, double[] predictions)
-    {
-        IEnumerable<ScoredRow> scored = rows.Zip(predictions, (row, prediction) => new ScoredRow
-        {
-            Label = row.Label,
-            Score = (float)prediction,
-            Probability = (float)prediction,
-        });
-        return mlContext.Ranking.EvaluateCtr(mlContext.Data.LoadFromEnumerable(scored)).AreaUnderRocCurve;
-    }
-
-    private sealed class ScoredRow
-    {
-        public bool Label { get; set; }
-
-        public float Score { get; set; }
-
-        public float Probability { get; set; }
-    }
-
-    private static IEnumerable<Impression> FirstRequests(ClickData data)
-        => data.TestRows.GroupBy(row => row.Request).Take(SampleRequests).SelectMany(request => request);
 
     private static void ScoreInAnotherProcess(DemoArguments arguments, IEnumerable<float> expected)
     {

@@ -42,11 +42,11 @@ internal sealed class GeneratedData
             AddUser(user, pagesPerUser);
     }
 
-    private readonly List<LogEntry> _log = [];
+    private readonly List<Impression> _log = [];
 
     /// <summary>Generates a click log; the same arguments give the same one.</summary>
     public static ClickData Create(int users = 1_200, int pagesPerUser = 30, int seed = 1)
-        => ClickData.FromLog("generated clicks", Tune, new GeneratedData(users, pagesPerUser, seed)._log);
+        => ClickData.Create("generated clicks", new GeneratedData(users, pagesPerUser, seed)._log, Tune);
 
     /// <summary>Every item is shown often, so that little needs to be hidden, and the interests take a few passes to find.</summary>
     private static void Tune(SparseCtrTrainer.Options options)
@@ -71,20 +71,29 @@ internal sealed class GeneratedData
             pagesLeftInSession--;
             time += 5 + (long)(-60 * Math.Log(1 - _random.NextDouble()));
 
-            var shown = new List<LogEntry>();
+            var shown = new List<Impression>();
             while (shown.Count < ItemsPerPage)
             {
                 int category = _random.NextDouble() < ShownFromInterest ? interest : _random.Next(Interests);
                 int item;
                 do
                     item = category + Interests * (int)(Items / Interests * Math.Pow(_random.NextDouble(), 2));
-                while (shown.Any(other => other.Item.Id == item));
+                while (shown.Any(other => other.Item == item));
                 bool clicked = _random.NextDouble() < ClickProbability(item, interest, time);
                 double best = belief.Predict(category, i => ClickProbability(item, i, time));
-                shown.Add(new LogEntry(user, [], new LogItem(item, category, 0, []), time, clicked, clicked ? 1 : 0, best));
+                shown.Add(new Impression
+                {
+                    Label = clicked,
+                    Timestamp = time,
+                    User = user,
+                    Item = item,
+                    Category = category,
+                    Action = clicked ? 1 : 0,
+                    BestPrediction = (float)best,
+                });
             }
-            foreach (LogEntry seen in shown)
-                belief.Observe(seen.Item.Category, seen.Clicked, i => ClickProbability(seen.Item.Id, i, time));
+            foreach (Impression seen in shown)
+                belief.Observe(seen.Category, seen.Label, i => ClickProbability(seen.Item, i, time));
             _log.AddRange(shown);
         }
     }

@@ -24,18 +24,32 @@ internal static class MovieLens
         Dictionary<int, int[]> users = isOriginal
             ? Read(folder, "u.user", '|', header: false, fields => UserFacts(age: fields[1], gender: fields[2], occupation: fields[3]))
             : Read(folder, "ml-100k.user", '\t', header: true, fields => UserFacts(age: fields[1], gender: fields[2], occupation: fields[3]));
-        Dictionary<int, LogItem> items = isOriginal
-            ? Read(folder, "u.item", '|', header: false, fields => Film(fields[0], year: fields[2].Length >= 4 ? fields[2][^4..] : "", OriginalGenres(fields)))
-            : Read(folder, "ml-100k.item", '\t', header: true, fields => Film(fields[0], year: fields[2], fields[3].Split(' ')));
+        Dictionary<int, Film> films = isOriginal
+            ? Read(folder, "u.item", '|', header: false, fields => FilmOf(year: fields[2].Length >= 4 ? fields[2][^4..] : "", OriginalGenres(fields)))
+            : Read(folder, "ml-100k.item", '\t', header: true, fields => FilmOf(year: fields[2], fields[3].Split(' ')));
 
-        var log = new List<LogEntry>();
+        var log = new List<Impression>();
         ForEachLine(ratings, '\t', header: !isOriginal, fields =>
         {
-            int user = Number(fields[0]), rating = (int)double.Parse(fields[2], CultureInfo.InvariantCulture);
-            log.Add(new LogEntry(user, users[user], items[Number(fields[1])], long.Parse(fields[3], CultureInfo.InvariantCulture), rating >= 4, rating));
+            Film film = films[Number(fields[1])];
+            float rating = float.Parse(fields[2], CultureInfo.InvariantCulture);
+            log.Add(new Impression
+            {
+                Label = rating >= 4,
+                Timestamp = long.Parse(fields[3], CultureInfo.InvariantCulture),
+                User = Number(fields[0]),
+                Item = Number(fields[1]),
+                Category = film.Category,
+                Age = film.Age,
+                Tags = film.Genres,
+                UserFacts = users[Number(fields[0])],
+                Action = rating,
+            });
         });
-        return ClickData.FromLog("MovieLens 100K", _ => { }, log);
+        return ClickData.Create("MovieLens 100K", log, _ => { });
     }
+
+    private sealed record Film(int[] Genres, int Category, int Age);
 
     internal static readonly string[] OriginalGenreNames =
     [
@@ -45,10 +59,10 @@ internal static class MovieLens
 
     private static IEnumerable<string> OriginalGenres(string[] fields) => OriginalGenreNames.Where((_, i) => fields[5 + i] == "1");
 
-    private static LogItem Film(string id, string year, IEnumerable<string> genres)
+    private static Film FilmOf(string year, IEnumerable<string> genres)
     {
         int[] tags = genres.Where(genre => genre.Length > 0).Select(genre => StableHash(genre)).Order().ToArray();
-        return new LogItem(Number(id), StableHash(string.Join(' ', tags)), YearClass(year), tags);
+        return new Film(tags, Category: StableHash(string.Join(' ', tags)), Age: YearClass(year));
     }
 
     /// <summary>Decades, half decades from 1980, years from 1990; 0 where the year is unknown.</summary>

@@ -3,8 +3,8 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// Reads a column of the current row as an array, whatever its exact type: a scalar becomes an array of one, any key type becomes Int32,
-/// a DateTime becomes Unix seconds. The array belongs to the caller.
+/// Reads a column of the current row, whatever its exact type: any key type becomes Int32, a DateTime becomes Unix seconds. What can be
+/// a vector is read as an array, of one where it is a scalar, that belongs to the caller; what is always a scalar allocates nothing.
 /// </summary>
 internal static class ColumnReader
 {
@@ -12,22 +12,17 @@ internal static class ColumnReader
     public static Func<ulong> Group(DataViewRow row, DataViewSchema.Column column)
     {
         var numberOfText = new Dictionary<string, ulong>();
-        Type raw = column.Type.RawType;
-        Func<ulong[]> read = raw == typeof(uint) ? Values<uint, ulong>(row, column, value => value)
-            : raw == typeof(ulong) ? Values<ulong, ulong>(row, column, value => value)
-            : raw == typeof(ushort) ? Values<ushort, ulong>(row, column, value => value)
-            : raw == typeof(byte) ? Values<byte, ulong>(row, column, value => value)
-            : raw == typeof(long) ? Values<long, ulong>(row, column, value => (ulong)value)
-            : raw == typeof(int) ? Values<int, ulong>(row, column, value => (ulong)value)
-            : raw == typeof(short) ? Values<short, ulong>(row, column, value => (ulong)value)
-            : raw == typeof(sbyte) ? Values<sbyte, ulong>(row, column, value => (ulong)value)
-            : Values<ReadOnlyMemory<char>, ulong>(row, column, value => NumberOf(value.ToString()));
-        return () => read()[0];
+        Dictionary<string, ulong>.AlternateLookup<ReadOnlySpan<char>> lookup = numberOfText.GetAlternateLookup<ReadOnlySpan<char>>();
+        return column.Type is TextDataViewType
+            ? Value<ReadOnlyMemory<char>, ulong>(row, column, value => NumberOf(value.Span))
+            : WholeNumber(WholeNumbers.Reader(row, column));
 
-        ulong NumberOf(string text)
+        static Func<ulong> WholeNumber(Func<long> read) => () => (ulong)read();
+
+        ulong NumberOf(ReadOnlySpan<char> text)
         {
-            if (!numberOfText.TryGetValue(text, out ulong number))
-                numberOfText.Add(text, number = (ulong)numberOfText.Count);
+            if (!lookup.TryGetValue(text, out ulong number))
+                lookup[text] = number = (ulong)numberOfText.Count;
             return number;
         }
     }
@@ -49,23 +44,47 @@ internal static class ColumnReader
     public static Func<long[]> Timestamps(DataViewRow row, DataViewSchema.Column column)
         => column.Type.ItemType() == NumberDataViewType.Int64
             ? Values<long, long>(row, column, seconds => seconds)
-            : Values<DateTime, long>(row, column, time => (long)Math.Floor(
-                ((time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time) - DateTime.UnixEpoch).TotalSeconds));
+            : Values<DateTime, long>(row, column, UnixSeconds);
+
+    /// <inheritdoc cref="Timestamps"/>
+    public static Func<long> Timestamp(DataViewRow row, DataViewSchema.Column column)
+        => column.Type == NumberDataViewType.Int64 ? WholeNumbers.Reader(row, column) : Value<DateTime, long>(row, column, UnixSeconds);
+
+    private static long UnixSeconds(DateTime time)
+        => (long)Math.Floor(((time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time) - DateTime.UnixEpoch).TotalSeconds);
 
     public static Func<float[]> Numbers(DataViewRow row, DataViewSchema.Column column)
         => Values<float, float>(row, column, value => value);
 
+    public static Func<float> Number(DataViewRow row, DataViewSchema.Column column)
+        => Value<float, float>(row, column, value => value);
+
+    /// <summary>A Single as it is; of a Boolean, 1 for true.</summary>
+    public static Func<float> NumberOrBoolean(DataViewRow row, DataViewSchema.Column column)
+        => column.Type == BooleanDataViewType.Instance ? Value<bool, float>(row, column, value => value ? 1 : 0) : Number(row, column);
+
     /// <summary>0, 1 or, where it is missing, NaN.</summary>
-    public static Func<float[]> Labels(DataViewRow row, DataViewSchema.Column column)
+    public static Func<float> Label(DataViewRow row, DataViewSchema.Column column)
         => column.Type == BooleanDataViewType.Instance
-            ? Values<bool, float>(row, column, label => label ? 1 : 0)
-            : Values<float, float>(row, column, label => label is 0 or 1 || float.IsNaN(label)
+            ? Value<bool, float>(row, column, label => label ? 1 : 0)
+            : Value<float, float>(row, column, label => label is 0 or 1 || float.IsNaN(label)
                 ? label
                 : throw new InvalidOperationException($"Label column '{column.Name}' must be 0 or 1; row {row.Position} has {label}."));
 
     /// <summary>The item type of a vector, or the type itself.</summary>
     public static PrimitiveDataViewType ItemType(this DataViewType type)
         => type is VectorDataViewType vector ? vector.ItemType : (PrimitiveDataViewType)type;
+
+    private static Func<TResult> Value<TRaw, TResult>(DataViewRow row, DataViewSchema.Column column, Func<TRaw, TResult> convert)
+    {
+        ValueGetter<TRaw> getter = row.GetGetter<TRaw>(column);
+        TRaw value = default!;
+        return () =>
+        {
+            getter(ref value);
+            return convert(value);
+        };
+    }
 
     private static Func<TResult[]> Values<TRaw, TResult>(DataViewRow row, DataViewSchema.Column column, Func<TRaw, TResult> convert)
     {

@@ -32,6 +32,9 @@ internal enum ColumnContent
 
     /// <summary>A vector of Unix seconds (Int64) or of DateTime, one per behavior.</summary>
     TimestampPerBehavior,
+
+    /// <summary>One value of any type.</summary>
+    Scalar,
 }
 
 /// <summary>A column that the network reads, and the checks that it is there and as expected.</summary>
@@ -90,6 +93,7 @@ internal sealed record InputColumn(string Role, string Name, ColumnContent Conte
                 || (column.ItemType is NumberDataViewType && column.ItemType != NumberDataViewType.Single && column.ItemType != NumberDataViewType.Double)),
             ColumnContent.Timestamp => isScalar && isTime,
             ColumnContent.TimestampPerBehavior => !isScalar && isTime,
+            ColumnContent.Scalar => isScalar,
             _ => throw new InvalidOperationException($"{Content}"),
         };
     }
@@ -105,6 +109,7 @@ internal sealed record InputColumn(string Role, string Name, ColumnContent Conte
         ColumnContent.Group => "a key, a whole number or text",
         ColumnContent.Timestamp => "Int64 (Unix seconds) or DateTime",
         ColumnContent.TimestampPerBehavior => "a vector of Int64 (Unix seconds) or of DateTime, one per behavior",
+        ColumnContent.Scalar => "one value per event",
         _ => throw new InvalidOperationException($"{Content}"),
     };
 

@@ -11,7 +11,7 @@ internal sealed class RowReader
     private readonly Func<int[]>[] _historyKeys, _candidateKeys, _userKeys;
     private readonly Func<float[]>[] _numbers;
     private readonly Func<long[]> _timestamp, _historyTimestamps;
-    private readonly Func<float[]>? _label;
+    private readonly Func<float>? _label;
 
     public RowReader(DataViewRow row, SparseCtrConfig config, string? labelColumnName)
     {
@@ -23,7 +23,7 @@ internal sealed class RowReader
         _numbers = config.NumericFields.Select(field => ColumnReader.Numbers(row, row.Schema[field.ColumnName])).ToArray();
         _timestamp = ColumnReader.Timestamps(row, row.Schema[config.TimestampColumnName]);
         _historyTimestamps = ColumnReader.Timestamps(row, row.Schema[config.HistoryTimestampColumnName]);
-        _label = labelColumnName is null ? null : ColumnReader.Labels(row, row.Schema[labelColumnName]);
+        _label = labelColumnName is null ? null : ColumnReader.Label(row, row.Schema[labelColumnName]);
 
         Func<int[]> Keys(string column, KeyField field) => ColumnReader.Keys(row, row.Schema[column], field.KeyCount);
     }
@@ -50,7 +50,7 @@ internal sealed class RowReader
                     UserKeys = _userKeys.Select(read => OneOrMore(read())).ToArray(),
                     Numbers = _numbers.SelectMany(read => read()).ToArray(),
                     Timestamp = now,
-                    Label = _label?.Invoke()[0] ?? float.NaN,
+                    Label = _label?.Invoke() ?? float.NaN,
                 },
             ],
         };

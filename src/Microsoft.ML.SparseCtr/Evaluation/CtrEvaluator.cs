@@ -1,44 +1,153 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.SparseCtr.Interop;
+using static System.FormattableString;
 
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>Reads a scored view once and computes <see cref="CtrMetrics"/>, holding 9 bytes per row, and 8 more where rows are grouped.</summary>
-internal static class CtrEvaluator
+/// <summary>One evaluation: reads a scored view once and computes <see cref="CtrMetrics"/>.</summary>
+internal sealed class CtrEvaluator(
+    string labelColumnName, string scoreColumnName, string probabilityColumnName, string? groupColumnName, string? rowGroupColumnName,
+    int truncationLevel, int numberOfBins)
 {
-    public static CtrMetrics Evaluate(
-        IHostEnvironment environment, IDataView data, string labelColumnName, string scoreColumnName, string probabilityColumnName, string? groupColumnName)
+    private readonly ReliabilityCells _cells = new();
+    private readonly Dictionary<string, string> _undefinedReasons = [];
+    private RankedRows? _groups, _lists;
+    private long _rows, _clicks, _rowsWithoutLabel, _nanScores, _nanProbabilities;
+    private double _predictionSum, _lossSum;
+
+    public CtrMetrics Evaluate(IHostEnvironment environment, IDataView data)
     {
-        SchemaShape shape = MLNetInternals.ShapeOf(data.Schema);
-        new InputColumn("label", labelColumnName, ColumnContent.Label).Check(environment, shape);
-        new InputColumn("score", scoreColumnName, ColumnContent.Number).Check(environment, shape);
-        new InputColumn("probability", probabilityColumnName, ColumnContent.Number).Check(environment, shape);
+        List<InputColumn> columns =
+        [
+            new("label", labelColumnName, ColumnContent.Label),
+            new("score", scoreColumnName, ColumnContent.Number),
+            new("probability", probabilityColumnName, ColumnContent.Number),
+        ];
         if (groupColumnName is not null)
-            new InputColumn("group", groupColumnName, ColumnContent.Group).Check(environment, shape);
+            columns.Add(new("group", groupColumnName, ColumnContent.Group));
+        if (rowGroupColumnName is not null)
+            columns.Add(new("row group", rowGroupColumnName, ColumnContent.Group));
+        SchemaShape shape = MLNetInternals.ShapeOf(data.Schema);
+        foreach (InputColumn column in columns)
+            column.Check(environment, shape);
 
-        string[] names = new[] { labelColumnName, scoreColumnName, probabilityColumnName, groupColumnName }.OfType<string>().Distinct().ToArray();
+        int capacity = (int)Math.Min(data.GetRowCount() ?? 0, Array.MaxLength);
+        IEnumerable<string> names = columns.Select(column => column.Name).Distinct();
         using DataViewRowCursor cursor = data.GetRowCursor(names.Select(name => data.Schema[name]));
-        Func<float[]> label = ColumnReader.Labels(cursor, data.Schema[labelColumnName]);
-        Func<float[]> score = ColumnReader.Numbers(cursor, data.Schema[scoreColumnName]);
-        Func<float[]> probability = ColumnReader.Numbers(cursor, data.Schema[probabilityColumnName]);
-        Func<ulong>? group = groupColumnName is null ? null : ColumnReader.Group(cursor, data.Schema[groupColumnName]);
+        _groups = RowsBy(groupColumnName);
+        _lists = RowsBy(rowGroupColumnName);
+        RankedRows all = _groups ?? _lists ?? new RankedRows(capacity);
+        Read(cursor, [.. new[] { all, _groups, _lists }.OfType<RankedRows>().Distinct()]);
+        return ToMetrics(all);
 
-        var labels = new List<bool>();
-        var scores = new List<float>();
-        var probabilities = new List<float>();
-        var groups = new List<ulong>();
+        RankedRows? RowsBy(string? column) => column is null ? null : new(capacity, ColumnReader.Group(cursor, data.Schema[column]));
+    }
+
+    private void Read(DataViewRowCursor cursor, RankedRows[] rankings)
+    {
+        Func<float> readLabel = ColumnReader.Label(cursor, cursor.Schema[labelColumnName]);
+        Func<float> readScore = ColumnReader.Number(cursor, cursor.Schema[scoreColumnName]);
+        Func<float> readProbability = ColumnReader.Number(cursor, cursor.Schema[probabilityColumnName]);
         while (cursor.MoveNext())
         {
-            float clicked = label()[0];
-            if (float.IsNaN(clicked))
+            float label = readLabel();
+            if (float.IsNaN(label))
+            {
+                _rowsWithoutLabel++;
                 continue;
-            labels.Add(clicked == 1);
-            scores.Add(score()[0]);
-            probabilities.Add(probability()[0]);
-            if (group is not null)
-                groups.Add(group());
+            }
+            float score = readScore(), probability = readProbability();
+            if (probability is < 0 or > 1)
+            {
+                throw new InvalidOperationException(Invariant(
+                    $"Probability column '{probabilityColumnName}' must be from 0 to 1; row {cursor.Position} has {probability}."));
+            }
+
+            bool clicked = label == 1;
+            _rows++;
+            _clicks += clicked ? 1 : 0;
+            _nanScores += float.IsNaN(score) ? 1 : 0;
+            _nanProbabilities += float.IsNaN(probability) ? 1 : 0;
+            if (_nanScores + _nanProbabilities > 0)
+                continue;
+
+            foreach (RankedRows ranking in rankings)
+                ranking.Add(score, clicked);
+            _cells.Add(probability, clicked);
+            _predictionSum += probability;
+            _lossSum += LogLoss(probability, clicked);
         }
-        return new CtrMetrics([.. scores], [.. probabilities], [.. labels], group is null ? null : [.. groups]);
+        ThrowIfAny(_nanScores, $"Score column '{scoreColumnName}'");
+        ThrowIfAny(_nanProbabilities, $"Probability column '{probabilityColumnName}'");
     }
+
+    private void ThrowIfAny(long nans, string column)
+    {
+        if (nans > 0)
+            throw new InvalidOperationException($"{column} is NaN in {nans} of {_rows} rows with a label.");
+    }
+
+    private CtrMetrics ToMetrics(RankedRows all)
+    {
+        _groups?.Sort();
+        ListMean groupAuc = _groups?.Mean(list => list.AreaUnderRocCurve(), weighByRows: true) ?? default;
+        _lists?.Sort();
+        ListMean gain = _lists?.Mean(list => list.NormalizedDiscountedCumulativeGain(truncationLevel)) ?? default;
+        ListMean reciprocalRank = _lists?.Mean(list => list.ReciprocalRank()) ?? default;
+        // Last, as it forgets the groups.
+        double auc = all.SortAsOneList().AreaUnderRocCurve();
+
+        string? noRows = _rows == 0 ? "there are no rows with a label" : null;
+        string? noClicks = noRows ?? (_clicks == 0 ? "there are no clicks" : null);
+        string? oneClass = noClicks ?? (_clicks == _rows ? "every row is a click" : null);
+        string? noGroups = groupColumnName is null ? "no group column was given"
+            : oneClass ?? (groupAuc.Undefined == groupAuc.Lists ? "no group has both clicks and non-clicks" : null);
+        string? noLists = rowGroupColumnName is null ? "no row group column was given" : noClicks;
+
+        double logLoss = _lossSum / _rows, rate = (double)_clicks / _rows;
+        ReliabilityBin[] bins = _cells.ToBins(numberOfBins);
+        return new CtrMetrics
+        {
+            NumberOfRows = _rows,
+            NumberOfClicks = _clicks,
+            NumberOfRowsWithoutLabel = _rowsWithoutLabel,
+            AreaUnderRocCurve = Unless(oneClass, auc, nameof(CtrMetrics.AreaUnderRocCurve)),
+            GroupAreaUnderRocCurve = Unless(noGroups, groupAuc.Mean, nameof(CtrMetrics.GroupAreaUnderRocCurve)),
+            NumberOfGroups = groupAuc.Lists,
+            NumberOfUndefinedGroups = groupAuc.Undefined,
+            NormalizedDiscountedCumulativeGain = Unless(noLists, gain.Mean, nameof(CtrMetrics.NormalizedDiscountedCumulativeGain)),
+            TruncationLevel = truncationLevel,
+            MeanReciprocalRank = Unless(noLists, reciprocalRank.Mean, nameof(CtrMetrics.MeanReciprocalRank)),
+            NumberOfLists = gain.Lists,
+            NumberOfListsWithoutClicks = gain.Undefined,
+            LogLoss = Unless(noRows, logLoss, nameof(CtrMetrics.LogLoss)),
+            NormalizedEntropy = Unless(oneClass, logLoss / Entropy(rate), nameof(CtrMetrics.NormalizedEntropy)),
+            Calibration = Unless(noClicks, _predictionSum / _clicks, nameof(CtrMetrics.Calibration)),
+            ExpectedCalibrationError = Unless(noRows, CalibrationError(bins), nameof(CtrMetrics.ExpectedCalibrationError)),
+            ReliabilityBins = bins,
+            UndefinedReasons = _undefinedReasons,
+        };
+    }
+
+    private double Unless(string? undefinedReason, double value, string metric)
+    {
+        if (undefinedReason is null)
+            return value;
+        _undefinedReasons.Add(metric, undefinedReason);
+        return double.NaN;
+    }
+
+    private static double LogLoss(float probability, bool clicked)
+    {
+        // As scikit-learn clips Singles; without it, one certain and wrong prediction would make the mean infinite.
+        const double epsilon = 1.0 / (1 << 23);
+        double clipped = Math.Clamp(probability, epsilon, 1 - epsilon);
+        return -Math.Log(clicked ? clipped : 1 - clipped);
+    }
+
+    private static double Entropy(double rate) => -rate * Math.Log(rate) - (1 - rate) * Math.Log(1 - rate);
+
+    private double CalibrationError(ReliabilityBin[] bins)
+        => bins.Sum(bin => bin.NumberOfRows * Math.Abs(bin.MeanPrediction - bin.ObservedRate)) / _rows;
 }

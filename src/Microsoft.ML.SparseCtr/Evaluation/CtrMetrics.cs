@@ -1,75 +1,134 @@
-using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using static System.FormattableString;
 
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>How well click-through rates were predicted. A value that the data leaves undefined is NaN.</summary>
+/// <summary>
+/// How well click-through rates were predicted. A value that the data leaves undefined is NaN, and <see cref="UndefinedReasons"/> says why.
+/// </summary>
 public sealed class CtrMetrics
 {
-    internal CtrMetrics(float[] scores, float[] probabilities, bool[] labels, ulong[]? groups)
+    private static readonly JsonSerializerOptions s_json = new()
     {
-        NumberOfRows = labels.Length;
-        NumberOfClicks = labels.Count(label => label);
-        AreaUnderRocCurve = RocCurve.Area(scores, labels);
-        LogLoss = MeanLogLoss(probabilities, labels);
-        (GroupAreaUnderRocCurve, NumberOfGroups, NumberOfUndefinedGroups) = groups is null ? (double.NaN, 0, 0) : OverGroups(scores, labels, groups);
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        DictionaryKeyPolicy = JsonNamingPolicy.CamelCase,
+        Converters = { new NaNAsNull() },
+        WriteIndented = true,
+    };
+
+    internal CtrMetrics()
+    {
     }
 
     /// <summary>Rows evaluated.</summary>
-    public long NumberOfRows { get; }
+    public long NumberOfRows { get; internal init; }
 
     /// <summary>Rows with a click.</summary>
-    public long NumberOfClicks { get; }
+    public long NumberOfClicks { get; internal init; }
 
-    /// <summary>AUC: the probability that a click scores above a non-click, ties counted half. NaN without clicks or without non-clicks.</summary>
-    public double AreaUnderRocCurve { get; }
+    /// <summary>Rows left out because they have no label.</summary>
+    public long NumberOfRowsWithoutLabel { get; internal init; }
+
+    /// <summary>AUC: the probability that a click scores above a non-click, ties counted half.</summary>
+    public double AreaUnderRocCurve { get; internal init; }
 
     /// <summary>
-    /// GAUC: the AUC within each group (such as a user), averaged with the groups' rows as weights; groups with clicks only or non-clicks only
-    /// are left out. NaN where no group column was given, or no group has both.
+    /// GAUC: the AUC within each group (such as a user), averaged with the groups' rows as weights; groups with clicks only or
+    /// non-clicks only are left out.
     /// </summary>
-    public double GroupAreaUnderRocCurve { get; }
+    public double GroupAreaUnderRocCurve { get; internal init; }
 
     /// <summary>Groups in the data.</summary>
-    public int NumberOfGroups { get; }
+    public int NumberOfGroups { get; internal init; }
 
     /// <summary>Groups left out of <see cref="GroupAreaUnderRocCurve"/>, which have clicks only or non-clicks only.</summary>
-    public int NumberOfUndefinedGroups { get; }
+    public int NumberOfUndefinedGroups { get; internal init; }
 
-    /// <summary>Mean negative log likelihood of the labels, in nats. NaN without rows.</summary>
-    public double LogLoss { get; }
+    /// <summary>
+    /// NDCG of the first <see cref="TruncationLevel"/> rows of each list of rows that were ranked together, averaged over the lists with a
+    /// click. Where rows tie, it is the mean over all their orders, as in scikit-learn.
+    /// </summary>
+    public double NormalizedDiscountedCumulativeGain { get; internal init; }
 
-    /// <inheritdoc/>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"AUC {AreaUnderRocCurve:F4}, GAUC {GroupAreaUnderRocCurve:F4} ({NumberOfGroups - NumberOfUndefinedGroups} of {NumberOfGroups} groups), log loss {LogLoss:F4}, {NumberOfRows} rows, {NumberOfClicks} clicks");
+    /// <summary>How many rows of a list <see cref="NormalizedDiscountedCumulativeGain"/> looks at.</summary>
+    public int TruncationLevel { get; internal init; }
 
-    private static double MeanLogLoss(float[] probabilities, bool[] labels)
+    /// <summary>
+    /// MRR: one over the rank of a list's first click, averaged over the lists with a click. Where rows tie, it is the mean over all their
+    /// orders.
+    /// </summary>
+    public double MeanReciprocalRank { get; internal init; }
+
+    /// <summary>Lists of rows that were ranked together.</summary>
+    public int NumberOfLists { get; internal init; }
+
+    /// <summary>
+    /// Lists left out of <see cref="NormalizedDiscountedCumulativeGain"/> and <see cref="MeanReciprocalRank"/>, which have no click.
+    /// </summary>
+    public int NumberOfListsWithoutClicks { get; internal init; }
+
+    /// <summary>Mean negative log likelihood of the labels, in nats, of probabilities clipped to 2^-23 from 0 and 1.</summary>
+    public double LogLoss { get; internal init; }
+
+    /// <summary>
+    /// <see cref="LogLoss"/> over the entropy of the overall click rate: below 1, the predictions beat that rate as the only prediction.
+    /// </summary>
+    public double NormalizedEntropy { get; internal init; }
+
+    /// <summary>The mean predicted probability over the observed click rate: above 1, too many clicks were predicted.</summary>
+    public double Calibration { get; internal init; }
+
+    /// <summary>
+    /// ECE: how far mean prediction and observed rate of the <see cref="ReliabilityBins"/> are apart, averaged over the rows.
+    /// </summary>
+    public double ExpectedCalibrationError { get; internal init; }
+
+    /// <summary>
+    /// The reliability table: bins of about equally many rows, by ascending prediction. Predictions within 0.4% of each other may share
+    /// a bin whatever its size, and equal ones always do.
+    /// </summary>
+    public IReadOnlyList<ReliabilityBin> ReliabilityBins { get; internal init; } = [];
+
+    /// <summary>For each metric that is NaN, by the name of its property, why.</summary>
+    public IReadOnlyDictionary<string, string> UndefinedReasons { get; internal init; } = new Dictionary<string, string>();
+
+    /// <summary>JSON for other tools: the properties in camel case, NaN as null.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, s_json);
+
+    /// <summary>All metrics and the reliability table, in aligned lines.</summary>
+    public override string ToString() => string.Join(Environment.NewLine,
+    [
+        Invariant($"{"rows",-24}{NumberOfRows,14:N0}  {NumberOfClicks:N0} clicks; ")
+            + Invariant($"without a label, left out: {NumberOfRowsWithoutLabel:N0}"),
+        Line("AUC", AreaUnderRocCurve, nameof(AreaUnderRocCurve)),
+        Line("GAUC", GroupAreaUnderRocCurve, nameof(GroupAreaUnderRocCurve),
+            Invariant($"{NumberOfGroups:N0} groups; of one class, left out: {NumberOfUndefinedGroups:N0}")),
+        Line(Invariant($"NDCG@{TruncationLevel}"), NormalizedDiscountedCumulativeGain, nameof(NormalizedDiscountedCumulativeGain),
+            Invariant($"{NumberOfLists:N0} lists; without clicks, left out: {NumberOfListsWithoutClicks:N0}")),
+        Line("MRR", MeanReciprocalRank, nameof(MeanReciprocalRank)),
+        Line("log loss", LogLoss, nameof(LogLoss)),
+        Line("normalized entropy", NormalizedEntropy, nameof(NormalizedEntropy)),
+        Line("calibration", Calibration, nameof(Calibration), "mean prediction / click rate"),
+        Line("calibration error (ECE)", ExpectedCalibrationError, nameof(ExpectedCalibrationError)),
+        .. ReliabilityBins.Select(bin => Invariant($"{bin.Lower,10:F6} to {bin.Upper:F6}{bin.NumberOfRows,16:N0}  ")
+            + Invariant($"predicted {bin.MeanPrediction:F6}, observed {bin.ObservedRate:F6}")),
+    ]);
+
+    private string Line(string name, double value, string metric, string remark = "")
+        => Invariant($"{name,-24}{value,14:F4}  {UndefinedReasons.GetValueOrDefault(metric, remark)}").TrimEnd();
+
+    private sealed class NaNAsNull : JsonConverter<double>
     {
-        // A Single cannot be nearer to 1 than this; without the bound one saturated row would make the mean infinite.
-        const double least = 1e-7;
-        double sum = 0;
-        for (int i = 0; i < labels.Length; i++)
-            sum -= Math.Log(Math.Clamp(labels[i] ? probabilities[i] : 1.0 - probabilities[i], least, 1));
-        return sum / labels.Length;
-    }
+        public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+            => throw new NotSupportedException();
 
-    private static (double Gauc, int Groups, int Undefined) OverGroups(float[] scores, bool[] labels, ulong[] groups)
-    {
-        int[] order = Enumerable.Range(0, labels.Length).ToArray();
-        Array.Sort(groups.ToArray(), order);
-        double sum = 0, weight = 0;
-        int count = 0, undefined = 0;
-        for (int start = 0, end; start < order.Length; start = end)
+        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
         {
-            for (end = start + 1; end < order.Length && groups[order[end]] == groups[order[start]];)
-                end++;
-            int[] rows = order[start..end];
-            double area = RocCurve.Area(rows.Select(row => scores[row]).ToArray(), rows.Select(row => labels[row]).ToArray());
-            count++;
-            if (double.IsNaN(area))
-                undefined++;
+            if (double.IsNaN(value))
+                writer.WriteNullValue();
             else
-                (sum, weight) = (sum + area * rows.Length, weight + rows.Length);
+                writer.WriteNumberValue(value);
         }
-        return (sum / weight, count, undefined);
     }
 }

@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
@@ -10,48 +8,19 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal static class ModelFile
 {
-    private const int FormatVersion = 1;
+    private const string Network = "network";
 
-    private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web)
-    {
-        WriteIndented = true,
-        RespectNullableAnnotations = true,
-    };
-
-    public static void WriteConfig(SparseCtrConfig config, TextWriter writer) => writer.Write(new JsonObject
-    {
-        ["formatVersion"] = FormatVersion,
-        ["network"] = JsonSerializer.SerializeToNode(config, s_json),
-    }.ToJsonString(s_json));
+    public static void WriteConfig(SparseCtrConfig config, TextWriter writer) => ConfigFile.Write(Network, config, writer);
 
     public static void WriteWeights(SparseCtrNetwork network, Stream stream)
         => SafeTensors.Write(stream, network.state_dict().Select(entry => (entry.Key, entry.Value)).ToArray());
 
     /// <exception cref="FormatException">The text is no configuration, or one of a newer version.</exception>
-    public static SparseCtrConfig ReadConfig(string json)
+    public static SparseCtrConfig ReadConfig(string json) => ConfigFile.Parse<SparseCtrConfig>(Network, json, config => config.Check((holds, name, expected, value) =>
     {
-        try
-        {
-            JsonNode root = JsonNode.Parse(json) ?? throw new FormatException("config.json is empty");
-            int version = root["formatVersion"]?.GetValue<int>() ?? throw new FormatException("config.json has no formatVersion");
-            if (version > FormatVersion)
-            {
-                throw new FormatException(
-                    $"it has format version {version}, and this version of Microsoft.ML.SparseCtr reads up to {FormatVersion}: use a newer one");
-            }
-            SparseCtrConfig config = root["network"].Deserialize<SparseCtrConfig>(s_json) ?? throw new FormatException("config.json has no network");
-            config.Check((holds, name, expected, value) =>
-            {
-                if (!holds)
-                    throw new FormatException($"config.json: {name} must be {expected}, not {value}");
-            });
-            return config;
-        }
-        catch (Exception problem) when (problem is JsonException or InvalidOperationException or FormatException)
-        {
-            throw Unreadable(problem);
-        }
-    }
+        if (!holds)
+            throw new FormatException($"{name} must be {expected}, not {value}");
+    }));
 
     /// <exception cref="FormatException">The stream does not hold the weights of such a network.</exception>
     public static SparseCtrNetwork ReadNetwork(SparseCtrConfig config, Stream stream)

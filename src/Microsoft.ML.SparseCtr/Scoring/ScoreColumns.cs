@@ -19,17 +19,12 @@ internal static class ScoreColumns
         (PredictedLabel, BooleanDataViewType.Instance, false),
     ];
 
-    public static int Count => s_columns.Length;
-
     public static SchemaShape.Column[] Shapes()
         => s_columns.Select(column => MLNetInternals.ScoreColumnShape(column.Name, column.Type, column.IsNormalized)).ToArray();
 
-    /// <summary>The input's columns, then ours; where a name is taken, ours hides the older column, as anywhere in ML.NET.</summary>
-    public static DataViewSchema AddTo(DataViewSchema input)
+    public static IEnumerable<DataViewSchema.DetachedColumn> For(DataViewSchema input)
     {
         uint setId = NextSetId(input);
-        var builder = new DataViewSchema.Builder();
-        builder.AddColumns(input);
         foreach ((string name, PrimitiveDataViewType type, bool isNormalized) in s_columns)
         {
             var annotations = new DataViewSchema.Annotations.Builder();
@@ -38,9 +33,8 @@ internal static class ScoreColumns
             annotations.AddPrimitiveValue("ScoreValueKind", TextDataViewType.Instance, name.AsMemory());
             if (isNormalized)
                 annotations.AddPrimitiveValue("IsNormalized", BooleanDataViewType.Instance, true);
-            builder.AddColumn(name, type, annotations.ToAnnotations());
+            yield return new DataViewSchema.DetachedColumn(name, type, annotations.ToAnnotations());
         }
-        return builder.ToSchema();
     }
 
     /// <summary>Evaluators tell the columns of several scorers in one pipeline apart by this number.</summary>

@@ -6,8 +6,8 @@ using TorchSharp;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// A trained SparseCTR network. It adds Score (the logit), Probability and PredictedLabel to each row; a row's score is computed when it is
-/// asked for. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine over it, when no one uses it any more.
+/// A trained SparseCTR network. It adds Score (the logit), Probability and PredictedLabel to each row. A view is scored in batches, as far as
+/// it is read; consecutive rows with the same history, such as those of one request, have it encoded once. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine over it, when no one uses it any more.
 /// </summary>
 public sealed class SparseCtrTransformer : ITransformer, IDisposable
 {
@@ -44,11 +44,11 @@ public sealed class SparseCtrTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new ScoringMapper.View(new ScoringMapper(this, input.Schema), input);
+        return new ScoringMapper(this, input.Schema).Map(input);
     }
 
     void ICanSaveModel.Save(ModelSaveContext ctx)
-        => ModelEntries.Save(ctx, writer => ModelFile.WriteConfig(Config, writer), stream => ModelFile.WriteWeights(_network, stream));
+        => SparseCtrLoader.Entries.Save(ctx, writer => ModelFile.WriteConfig(Config, writer), stream => ModelFile.WriteWeights(_network, stream));
 
     /// <summary>Frees the network's weights.</summary>
     public void Dispose() => _network.Dispose();
@@ -61,11 +61,11 @@ public sealed class SparseCtrTransformer : ITransformer, IDisposable
         KeyBinding.Check(Config, schema);
     }
 
-    /// <summary>The logit of a request's only impression.</summary>
-    internal float Score(Request request)
+    /// <summary>The logits of the requests' impressions, in their order.</summary>
+    internal float[] Score(IReadOnlyList<Request> requests)
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        return _network.forward(PackedBatch.Create([request], Config, torch.CPU)).item<float>();
+        return _network.forward(PackedBatch.Create(requests, Config, torch.CPU)).data<float>().ToArray();
     }
 }

@@ -70,8 +70,7 @@ public sealed partial class SparseCtrTrainer : IEstimator<SparseCtrTransformer>
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         CheckColumns(inputSchema);
-        SchemaShape.Column[] added = ScoreColumns.Shapes();
-        return new SchemaShape(inputSchema.Where(column => added.All(other => other.Name != column.Name)).Concat(added));
+        return inputSchema.WithColumns(ScoreColumns.Shapes());
     }
 
     private void CheckColumns(SchemaShape schema)

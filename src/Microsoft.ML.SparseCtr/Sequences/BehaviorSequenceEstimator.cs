@@ -1,0 +1,152 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.SparseCtr.Interop;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// Joins each row with the history of its user: the latest events of an event log strictly before the row's time. No row sees its own event,
+/// or one of the same second, or the future.
+/// </summary>
+/// <remarks>
+/// For a log column "X" the rows get "HistoryX", a vector with one value per event, oldest first; "HistoryTimestamp" holds the times in Unix
+/// seconds. Where the rows have a column "X" of keys, "HistoryX" holds the same keys, found by the values that they stand for, whatever the
+/// log holds; a value that no key stands for becomes the missing key. Otherwise "HistoryX" is of the log's type. Create it with
+/// <see cref="SparseCtrCatalog.BehaviorSequence(TransformsCatalog, IDataView, Options)"/>.
+/// </remarks>
+public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTransformer>
+{
+    private readonly IHost _host;
+    private readonly IDataView _log;
+    private readonly Options _options;
+
+    internal BehaviorSequenceEstimator(IHostEnvironment environment, IDataView log, Options options)
+    {
+        _host = environment.Register(nameof(BehaviorSequenceEstimator));
+        options.Validate(_host);
+        BehaviorSequenceTransformer.CheckLog(_host, log.Schema, options);
+        (_log, _options) = (log, options);
+    }
+
+    /// <summary>What becomes of a row whose user the event log does not know.</summary>
+    public enum UnknownUserMode
+    {
+        /// <summary>An empty history.</summary>
+        EmptyHistory,
+
+        /// <summary>An InvalidOperationException that names the row.</summary>
+        Error,
+    }
+
+    /// <summary>Options of <see cref="BehaviorSequenceEstimator"/>.</summary>
+    public sealed class Options
+    {
+        /// <summary>
+        /// Whose events they are, in the log and in the rows: text, a whole number, or a key for one of them, compared by value. Raw ids serve
+        /// better than keys among the rows: MapValueToKey knows no user whom it has not seen when it was fitted. Default "User".
+        /// </summary>
+        public string UserColumnName { get; set; } = "User";
+
+        /// <summary>The time of an event, and of a row: Unix seconds (Int64) or DateTime. Default "Timestamp".</summary>
+        public string TimestampColumnName { get; set; } = "Timestamp";
+
+        /// <summary>The log's column of items: a key, text, a number, Boolean or DateTime. Default "Item".</summary>
+        public string ItemColumnName { get; set; } = "Item";
+
+        /// <summary>Further columns of the log that histories carry, of the same types: an item's category, the kind of action. Default none.</summary>
+        public string[] FieldColumnNames { get; set; } = [];
+
+        /// <summary>Events of a history, at most: the latest. 1 to 100,000; default 200.</summary>
+        public int HistoryLength { get; set; } = 200;
+
+        /// <summary>
+        /// Seconds after which an event is known where predictions are made: a row at time t gets events strictly before t − DelaySeconds.
+        /// At least 0; default 0.
+        /// </summary>
+        public long DelaySeconds { get; set; }
+
+        /// <summary>
+        /// Leaves out an event that comes less than this many seconds after the user's last one that was not left out, such as one of a burst
+        /// of the same page. At least 0; default 0, which keeps all.
+        /// </summary>
+        public long MinimumGapSeconds { get; set; }
+
+        /// <summary>What becomes of a row whose user the log does not know. Default: an empty history.</summary>
+        public UnknownUserMode UnknownUsers { get; set; } = UnknownUserMode.EmptyHistory;
+
+        /// <summary>
+        /// Whether the events are saved with the model. If not, a loaded model must be given a log
+        /// (<see cref="SparseCtrCatalog.AppendEvents"/>) before it is used. Default true.
+        /// </summary>
+        public bool SaveEvents { get; set; } = true;
+
+        internal void Validate(IExceptionContext? context)
+        {
+            Require(UserColumnName, nameof(UserColumnName));
+            Require(TimestampColumnName, nameof(TimestampColumnName));
+            Require(ItemColumnName, nameof(ItemColumnName));
+            foreach (string name in FieldColumnNames ?? throw Bad(nameof(FieldColumnNames), null, "an array, empty where there are no fields"))
+                Require(name, nameof(FieldColumnNames));
+            if (Carried.Count() != Carried.Distinct().Count())
+                throw Bad(nameof(FieldColumnNames), string.Join(", ", FieldColumnNames), "other columns than the item, and each one once");
+            if (HistoryLength is < 1 or > 100_000)
+                throw Bad(nameof(HistoryLength), HistoryLength, "1 to 100,000");
+            if (DelaySeconds < 0)
+                throw Bad(nameof(DelaySeconds), DelaySeconds, "0 or more");
+            if (MinimumGapSeconds < 0)
+                throw Bad(nameof(MinimumGapSeconds), MinimumGapSeconds, "0 or more");
+            if (!Enum.IsDefined(UnknownUsers))
+                throw Bad(nameof(UnknownUsers), UnknownUsers, "one of its names");
+
+            void Require(string? name, string option)
+            {
+                if (string.IsNullOrEmpty(name))
+                    throw Bad(option, name, "a column name");
+            }
+
+            Exception Bad(string option, object? value, string expected)
+            {
+                var problem = new ArgumentOutOfRangeException(option, value, $"{option} must be {expected}.");
+                return context?.Process(problem) ?? problem;
+            }
+        }
+
+        /// <summary>The log's columns that histories carry, the item first.</summary>
+        internal IEnumerable<string> Carried => [ItemColumnName, .. FieldColumnNames];
+
+        internal Options Copy() => (Options)MemberwiseClone();
+    }
+
+    /// <summary>Reads the event log into an index.</summary>
+    /// <param name="input">Rows as they will be transformed. Only their schema counts.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or has the wrong type: the message names it and what was expected.</exception>
+    /// <exception cref="InvalidOperationException">An event has a negative time.</exception>
+    public BehaviorSequenceTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        BehaviorSequenceTransformer.CheckRows(_host, MLNetInternals.ShapeOf(input.Schema), _options);
+        EventField[] fields = _options.Carried
+            .Select(name => EventField.Create(_log.Schema[name], input.Schema.GetColumnOrNull(name))).ToArray();
+        var transformer = new BehaviorSequenceTransformer(_host, _options.Copy(), IdType.Of(_log.Schema[_options.UserColumnName]), fields, []);
+        transformer.CheckUser(input.Schema);
+        transformer.PrepareToAppend(_log, () => MLNetInternals.CheckAlive(_host))();
+        return transformer;
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        BehaviorSequenceTransformer.CheckRows(_host, inputSchema, _options);
+        SchemaShape log = MLNetInternals.ShapeOf(_log.Schema);
+        SchemaShape.Column[] added =
+        [
+            .. _options.Carried.Select(name => inputSchema.Where(column => column.Name == name && column.IsKey).Append(log.Single(column => column.Name == name)).First())
+                .Select(column => column.IsKey
+                    ? MLNetInternals.KeyVectorShape(EventField.Prefix + column.Name, column.Annotations)
+                    : MLNetInternals.VectorShape(EventField.Prefix + column.Name, column.ItemType)),
+            MLNetInternals.VectorShape(BehaviorSequenceTransformer.HistoryTimestamp, NumberDataViewType.Int64),
+        ];
+        return inputSchema.WithColumns(added);
+    }
+}

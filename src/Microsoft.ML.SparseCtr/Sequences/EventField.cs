@@ -1,0 +1,230 @@
+using System.Numerics;
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>A column of an event log as histories carry it: how it is read from the log, kept, and given to a row.</summary>
+internal abstract class EventField(string columnName, PrimitiveDataViewType itemType)
+{
+    public const string Prefix = "History";
+
+    public string ColumnName => columnName;
+
+    /// <summary>The column that a row gets: a vector, one value per event, oldest first.</summary>
+    public DataViewSchema.DetachedColumn HistoryColumn => new(Prefix + columnName, new VectorDataViewType(itemType), Annotations);
+
+    protected virtual DataViewSchema.Annotations? Annotations => null;
+
+    protected PrimitiveDataViewType ItemType => itemType;
+
+    public abstract EventBuffer NewBuffer();
+
+    /// <summary>Appends the log's current value to a buffer.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The log's column is of another type.</exception>
+    public abstract Action Appender(DataViewRow log, EventBuffer buffer);
+
+    /// <summary>The getter of <see cref="HistoryColumn"/>.</summary>
+    /// <param name="history">The history of the current row.</param>
+    /// <param name="column">The field's place among the columns of the indexes.</param>
+    public abstract Delegate HistoryGetter(Func<History> history, int column);
+
+    public abstract EventColumn Read(ArrayReader reader, int count);
+
+    /// <summary>What has to be saved of the field; null for a field that is all in the type of its values.</summary>
+    public abstract EventFieldConfig Config { get; }
+
+    /// <summary>How the field of a log will be carried to rows.</summary>
+    /// <param name="log">The column of the log.</param>
+    /// <param name="row">The column of that name among the rows; where it holds keys, the history gets the same keys.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The log's column cannot be carried.</exception>
+    public static EventField Create(DataViewSchema.Column log, DataViewSchema.Column? row)
+    {
+        if (row is { Type: var rowType } && rowType.ItemType() is KeyDataViewType)
+        {
+            IdType ofLog = IdType.Of(log), ofRow = IdType.Of(row.Value);
+            if (ofLog != ofRow)
+                throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{log.Name}': the rows have keys for {ofRow}, the event log has {ofLog}");
+            return new KeyedField(log.Name, KeyCountOf(row.Value), KeyValues.Of(row.Value), isOfRows: true);
+        }
+        if (log.Type is KeyDataViewType)
+            return new KeyedField(log.Name, KeyCountOf(log), KeyValues.Of(log), isOfRows: false);
+        if (log.Type is TextDataViewType)
+            return new TextField(log.Name);
+        return OfValues(log.Name, log.Type.RawType)
+            ?? throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{log.Name}': expected a key, text, a number, Boolean or DateTime, got {log.Type}");
+    }
+
+    /// <summary>What <see cref="Create"/> made, from what was saved of it.</summary>
+    /// <exception cref="FormatException">Nothing makes such a field.</exception>
+    public static EventField Restore(EventFieldConfig config, ArrayReader reader)
+    {
+        switch (config.Type)
+        {
+            case EventFieldConfig.Text:
+                return new TextField(config.ColumnName);
+            case EventFieldConfig.Key:
+                KeyValues? values = config.KeyValueType is null ? null : KeyValues.Read(reader, config.KeyValueType);
+                ArrayReader.Require(values is null || (ulong)values.Count == config.KeyCount, $"column '{config.ColumnName}' has {config.KeyCount:N0} keys, but values for {values?.Count:N0}");
+                return new KeyedField(config.ColumnName, config.KeyCount, values, config.KeysAreOfRows);
+            default:
+                return s_valueTypes.FirstOrDefault(type => type.Name == config.Type) is { } type
+                    ? OfValues(config.ColumnName, type)!
+                    : throw new FormatException($"column '{config.ColumnName}' cannot be of type {config.Type}");
+        }
+    }
+
+    private static readonly Type[] s_valueTypes =
+    [
+        typeof(byte), typeof(sbyte), typeof(ushort), typeof(short), typeof(uint), typeof(int), typeof(ulong), typeof(long),
+        typeof(float), typeof(double), typeof(bool), typeof(DateTime),
+    ];
+
+    private static EventField? OfValues(string name, Type raw)
+        => !s_valueTypes.Contains(raw) ? null
+            : raw == typeof(float) ? new ValueField<float>(name, NumberDataViewType.Single)
+            : raw == typeof(double) ? new ValueField<double>(name, NumberDataViewType.Double)
+            : raw == typeof(bool) ? new ValueField<bool>(name, BooleanDataViewType.Instance)
+            : raw == typeof(DateTime) ? new ValueField<DateTime>(name, DateTimeDataViewType.Instance)
+            : WholeNumbers.Dispatch(raw, new MakeValueField(name));
+
+    private sealed record MakeValueField(string Name) : IWholeNumberFunction<EventField>
+    {
+        public EventField Of<T>() where T : unmanaged, IBinaryInteger<T> => new ValueField<T>(Name, WholeNumbers.TypeOf<T>());
+    }
+
+    private static ulong KeyCountOf(DataViewSchema.Column column)
+    {
+        ulong count = ((KeyDataViewType)column.Type.ItemType()).Count;
+        return count <= uint.MaxValue ? count : throw new ArgumentOutOfRangeException(
+            nameof(column), $"Schema mismatch for column '{column.Name}': expected at most {uint.MaxValue:N0} keys, got {count:N0}");
+    }
+}
+
+/// <summary>What is saved of an <see cref="EventField"/>, beside the values of its keys.</summary>
+/// <param name="ColumnName">The log's column.</param>
+/// <param name="Type">"Key", "Text", or the name of the values' .NET type.</param>
+/// <param name="KeyCount">How many keys there are.</param>
+/// <param name="KeyValueType">"Text", or the .NET type of the whole numbers that the keys stand for; null where nothing is known.</param>
+/// <param name="KeysAreOfRows">Whether the keys are those of the rows' column of that name.</param>
+internal sealed record EventFieldConfig(string ColumnName, string Type, ulong KeyCount = 0, string? KeyValueType = null, bool KeysAreOfRows = false)
+{
+    public const string Key = nameof(Key);
+    public const string Text = nameof(Text);
+}
+
+/// <summary>Values of one type, as they are in the log.</summary>
+internal sealed class ValueField<T>(string columnName, PrimitiveDataViewType type) : EventField(columnName, type) where T : unmanaged
+{
+    public override EventFieldConfig Config => new(ColumnName, typeof(T).Name);
+
+    public override EventBuffer NewBuffer() => new EventBuffer<T>();
+
+    public override Action Appender(DataViewRow log, EventBuffer buffer)
+    {
+        DataViewSchema.Column column = log.Schema[ColumnName];
+        if (!column.Type.Equals(ItemType))
+            throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{ColumnName}': expected {ItemType}, got {column.Type}");
+        ValueGetter<T> getter = log.GetGetter<T>(column);
+        T value = default;
+        return () =>
+        {
+            getter(ref value);
+            ((EventBuffer<T>)buffer).Add(value);
+        };
+    }
+
+    public override Delegate HistoryGetter(Func<History> history, int column) => History.Getter<T>(history, (index, places, destination) => ((EventColumn<T>)index.Columns[column]).Values[places].CopyTo(destination));
+
+    public override EventColumn Read(ArrayReader reader, int count) => EventColumn<T>.Read(reader, count);
+}
+
+/// <summary>Text.</summary>
+internal sealed class TextField(string columnName) : EventField(columnName, TextDataViewType.Instance)
+{
+    public override EventFieldConfig Config => new(ColumnName, EventFieldConfig.Text);
+
+    public override EventBuffer NewBuffer() => new TextBuffer();
+
+    public override Action Appender(DataViewRow log, EventBuffer buffer)
+    {
+        DataViewSchema.Column column = log.Schema[ColumnName];
+        if (column.Type is not TextDataViewType)
+            throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{ColumnName}': expected {ItemType}, got {column.Type}");
+        ValueGetter<ReadOnlyMemory<char>> getter = log.GetGetter<ReadOnlyMemory<char>>(column);
+        ReadOnlyMemory<char> value = default;
+        return () =>
+        {
+            getter(ref value);
+            ((TextBuffer)buffer).Add(value);
+        };
+    }
+
+    public override Delegate HistoryGetter(Func<History> history, int column)
+        => History.Getter<ReadOnlyMemory<char>>(history, (index, places, destination) =>
+        {
+            var texts = (TextColumn)index.Columns[column];
+            ReadOnlySpan<int> codes = texts.Codes[places];
+            for (int i = 0; i < codes.Length; i++)
+                destination[i] = texts.Texts[codes[i]];
+        });
+
+    public override EventColumn Read(ArrayReader reader, int count) => TextColumn.Read(reader, count);
+}
+
+/// <summary>
+/// Keys, which a log's values are turned into by what they stand for; what no key stands for is the missing key, 0.
+/// </summary>
+/// <param name="columnName">The log's column.</param>
+/// <param name="keyCount">How many keys there are.</param>
+/// <param name="values">What they stand for; null where that is not known: then the log must have the same number of such keys.</param>
+/// <param name="isOfRows">Whether they are the keys of the rows' column of that name.</param>
+internal sealed class KeyedField(string columnName, ulong keyCount, KeyValues? values, bool isOfRows)
+    : EventField(columnName, new KeyDataViewType(typeof(uint), keyCount))
+{
+    private readonly Lazy<IdMap> _keyOf = new(() => values!.ToMap());
+
+    public override EventFieldConfig Config
+        => new(ColumnName, EventFieldConfig.Key, keyCount, values is null ? null : values.Texts is null ? values.Type.RawType.Name : EventFieldConfig.Text, isOfRows);
+
+    public KeyValues? Values => values;
+
+    protected override DataViewSchema.Annotations? Annotations => values?.ToAnnotations();
+
+    public override EventBuffer NewBuffer() => new EventBuffer<uint>();
+
+    public override Action Appender(DataViewRow log, EventBuffer buffer)
+    {
+        DataViewSchema.Column column = log.Schema[ColumnName];
+        var id = new IdReader(log, column);
+        IdType expected = values is null ? new IdType(IdKind.Key, keyCount) : _keyOf.Value.Type;
+        if (id.Type != expected)
+            throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{ColumnName}': expected {expected}, or keys for them, got {id.Type}");
+        return () => ((EventBuffer<uint>)buffer).Add(!id.Read() ? 0 : values is null ? (uint)id.Number : (uint)(_keyOf.Value.Find(id) + 1));
+    }
+
+    /// <summary>Throws unless the rows' keys are those of the histories.</summary>
+    public void CheckRows(DataViewSchema schema)
+    {
+        if (!isOfRows)
+            return;
+        DataViewSchema.Column? column = schema.GetColumnOrNull(ColumnName);
+        bool same = column?.Type.ItemType() is KeyDataViewType { Count: var count } && count == keyCount
+            && (KeyValues.Of(column.Value) is { } ofRows ? values?.Equals(ofRows) ?? false : values is null);
+        if (!same)
+        {
+            throw new ArgumentOutOfRangeException(nameof(schema),
+                $"Schema mismatch for column '{ColumnName}': expected the {keyCount:N0} keys that it had when BehaviorSequence was fitted, got {column?.Type.ToString() ?? "no such column"}"
+                + (column?.Type.ItemType() is KeyDataViewType { Count: var got } && got == keyCount ? ", whose keys stand for other values" : ""));
+        }
+    }
+
+    public override Delegate HistoryGetter(Func<History> history, int column) => History.Getter<uint>(history, (index, places, destination) => ((EventColumn<uint>)index.Columns[column]).Values[places].CopyTo(destination));
+
+    public override EventColumn Read(ArrayReader reader, int count)
+    {
+        EventColumn<uint> column = EventColumn<uint>.Read(reader, count);
+        foreach (uint key in column.Values)
+            ArrayReader.Require(key <= keyCount, $"column '{ColumnName}' has key {key:N0} of {keyCount:N0}");
+        return column;
+    }
+}

@@ -1,0 +1,265 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.SparseCtr.Interop;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// Adds to each row the rates and counts of its keys, from an index of events that it holds. Safe for concurrent use,
+/// <see cref="Append"/> included.
+/// </summary>
+public sealed class RunningRateTransformer : ITransformer, IEventAppender
+{
+    private readonly IHost _host;
+    private readonly RunningRateEstimator.Options _options;
+    private readonly IdType[] _keyTypes;
+
+    // One index for each key column, and the last for all events, as if of one key.
+    private readonly EventIndexes[] _indexes;
+
+    /// <param name="environment">The environment that the transformer belongs to.</param>
+    /// <param name="options">Checked.</param>
+    /// <param name="keyTypes">What the ids of each key column are.</param>
+    /// <param name="indexes">An index for each key column and one for all events; null where there are no events yet.</param>
+    internal RunningRateTransformer(IHostEnvironment environment, RunningRateEstimator.Options options, IdType[] keyTypes, EventIndex[]? indexes)
+    {
+        _host = environment.Register(nameof(RunningRateTransformer));
+        (_options, _keyTypes) = (options, keyTypes);
+        _indexes = IndexTypes.Select((type, i) => new EventIndexes(() => NewBuilder(type), indexes is null ? [] : [indexes[i]])).ToArray();
+    }
+
+    /// <inheritdoc/>
+    public bool IsRowToRowMapper => true;
+
+    /// <summary>Events that the index holds.</summary>
+    public long NumberOfEvents => _indexes[^1].Current.Sum(index => (long)index.Count);
+
+    private IEnumerable<IdType> IndexTypes => [.. _keyTypes, new IdType(IdKind.Number)];
+
+    /// <inheritdoc/>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => GetRowToRowMapper(inputSchema).OutputSchema;
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => MapperFor(inputSchema);
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return MapperFor(input.Schema).Map(input);
+    }
+
+    /// <summary>Adds events, in any order of time, without building the index anew.</summary>
+    /// <param name="events">Events with the columns of the log that the index was made of.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or has the wrong type.</exception>
+    /// <exception cref="InvalidOperationException">An event's time is negative. Nothing has been added then.</exception>
+    public void Append(IDataView events) => PrepareToAppend(events)();
+
+    Action IEventAppender.PrepareToAppend(IDataView events) => PrepareToAppend(events);
+
+    internal Action PrepareToAppend(IDataView events, Action? checkCanceled = null)
+    {
+        ArgumentNullException.ThrowIfNull(events);
+        CheckLog(_host, events.Schema, _options);
+        CheckKeys(events.Schema);
+        EventIndex.Builder[] builders = IndexTypes.Select(NewBuilder).ToArray();
+        EventIndex.Builder all = builders[^1];
+        long skipped = 0;
+        EventLog.Read(events, _options.TimestampColumnName, [_options.LabelColumnName, .. _options.KeyColumnNames], checkCanceled, row =>
+        {
+            Func<float> readLabel = ColumnReader.NumberOrBoolean(row, row.Schema[_options.LabelColumnName]);
+            IdReader[] keys = KeyReaders(row);
+            int everything = all.Ids.FindOrAdd(0);
+            return time =>
+            {
+                float label = readLabel();
+                if (!float.IsFinite(label))
+                {
+                    skipped++;
+                    return;
+                }
+                for (int i = 0; i < keys.Length; i++)
+                {
+                    if (keys[i].Read())
+                        Add(builders[i], builders[i].Ids.FindOrAdd(keys[i]), time, label);
+                }
+                Add(all, everything, time, label);
+            };
+        });
+        if (skipped > 0)
+        {
+            using IChannel channel = _host.Start("Indexing");
+            channel.Warning(MessageSensitivity.None, $"Skipped {skipped} events of the log with a missing or infinite label in column '{_options.LabelColumnName}'.");
+        }
+        Action[] append = _indexes.Zip(builders, (index, builder) => index.PrepareToAppend(_ => builder.Build())).ToArray();
+        return () => Array.ForEach(append, one => one());
+
+        static void Add(EventIndex.Builder builder, int number, long time, float label)
+        {
+            builder.Add(number, time);
+            ((LabelBuffer)builder.Columns[0]).Add(label);
+        }
+    }
+
+    void ICanSaveModel.Save(ModelSaveContext ctx) => RunningRateLoader.Entries.Save(ctx, new RunningRateFile(_options, _keyTypes).Write, stream =>
+    {
+        if (!_options.SaveEvents)
+            return;
+        var writer = new ArrayWriter(stream);
+        foreach (EventIndexes index in _indexes)
+            index.Merged().Write(writer);
+    });
+
+    internal static RunningRateTransformer Load(IHostEnvironment environment, RunningRateFile file, Stream stream)
+    {
+        var reader = new ArrayReader(stream);
+        var transformer = new RunningRateTransformer(environment, file.Options, file.KeyTypes, indexes: null);
+        return !file.Options.SaveEvents ? transformer : new RunningRateTransformer(environment, file.Options, file.KeyTypes,
+            transformer.IndexTypes.Select(type => EventIndex.Read(reader, type, (from, count) => [LabelColumn.Read(from, count)])).ToArray());
+    }
+
+    internal static void CheckLog(IHost host, DataViewSchema schema, RunningRateEstimator.Options options)
+    {
+        SchemaShape shape = MLNetInternals.ShapeOf(schema);
+        CheckRows(host, shape, options);
+        new InputColumn("label", options.LabelColumnName, ColumnContent.Label).Check(host, shape);
+    }
+
+    internal static void CheckRows(IHost host, SchemaShape shape, RunningRateEstimator.Options options)
+    {
+        foreach (string name in options.KeyColumnNames)
+            new InputColumn("key", name, ColumnContent.Group).Check(host, shape);
+        new InputColumn("timestamp", options.TimestampColumnName, ColumnContent.Timestamp).Check(host, shape);
+    }
+
+    internal void CheckKeys(DataViewSchema schema)
+    {
+        foreach ((string name, IdType expected) in _options.KeyColumnNames.Zip(_keyTypes))
+            expected.Check(schema[name], _host);
+    }
+
+    private static EventIndex.Builder NewBuilder(IdType type) => new(type, [new LabelBuffer()]);
+
+    private IdReader[] KeyReaders(DataViewRow row) => _options.KeyColumnNames.Select(name => new IdReader(row, row.Schema[name])).ToArray();
+
+    private Mapper MapperFor(DataViewSchema schema)
+    {
+        ArgumentNullException.ThrowIfNull(schema);
+        CheckRows(_host, MLNetInternals.ShapeOf(schema), _options);
+        CheckKeys(schema);
+        return new Mapper(this, schema);
+    }
+
+    /// <summary>How many events of an id there were before a time, and the sum of their labels.</summary>
+    private static (long Count, double Sum) Before(EventIndex[] indexes, Func<EventIndex, int> numberOf, long time)
+    {
+        long count = 0;
+        double sum = 0;
+        foreach (EventIndex index in indexes)
+        {
+            int number = numberOf(index);
+            if (number < 0)
+                continue;
+            Range places = index.Before(number, time);
+            count += places.End.Value - places.Start.Value;
+            sum += ((LabelColumn)index.Columns[0]).Sum(places);
+        }
+        return (count, sum);
+    }
+
+    private sealed class Mapper(RunningRateTransformer transformer, DataViewSchema schema)
+        : ColumnAddingMapper(schema, transformer._options.Added.Select(name => new DataViewSchema.DetachedColumn(name, NumberDataViewType.Single)))
+    {
+        private RunningRateEstimator.Options Options => transformer._options;
+
+        protected override IEnumerable<string> ReadColumnNames => [.. Options.KeyColumnNames, Options.TimestampColumnName];
+
+        protected override Delegate[] MakeGetters(DataViewRow input)
+        {
+            IdReader[] keys = transformer.KeyReaders(input);
+            Func<long> readTime = EventLog.Time(input, Options.TimestampColumnName, "The rows");
+            var rates = new float[keys.Length];
+            var counts = new float[keys.Length];
+            long? readPosition = null;
+            return keys.SelectMany((_, i) => Options.CountSuffix is null ? [Getter(rates, i)] : new[] { Getter(rates, i), Getter(counts, i) }).ToArray();
+
+            Delegate Getter(float[] values, int i) => (ValueGetter<float>)((ref float value) =>
+            {
+                if (readPosition != input.Position)
+                {
+                    Read();
+                    readPosition = input.Position;
+                }
+                value = values[i];
+            });
+
+            void Read()
+            {
+                long time = readTime() - Options.DelaySeconds;
+                (long shown, double clicks) = Before(transformer._indexes[^1].Filled, _ => 0, time);
+                double prior = Smoothed(shown, clicks, Options.InitialRate);
+                for (int i = 0; i < keys.Length; i++)
+                {
+                    IdReader key = keys[i];
+                    (long count, double sum) = key.Read() ? Before(transformer._indexes[i].Filled, index => index.Ids.Find(key), time) : default;
+                    rates[i] = (float)Smoothed(count, sum, prior);
+                    counts[i] = (float)(Options.LogarithmicCount ? Math.Log(1 + count) : count);
+                }
+            }
+
+            double Smoothed(long count, double sum, double prior)
+                => count + Options.PriorWeight > 0 ? (sum + Options.PriorWeight * prior) / (count + Options.PriorWeight) : prior;
+        }
+    }
+
+    /// <summary>The labels of events, and their sums up to each, so that the sum of any run of events is a difference.</summary>
+    private sealed class LabelColumn : EventColumn
+    {
+        private readonly float[] _labels;
+        private readonly double[] _sums;
+
+        public LabelColumn(float[] labels)
+        {
+            _labels = labels;
+            _sums = new double[labels.Length + 1];
+            for (int i = 0; i < labels.Length; i++)
+                _sums[i + 1] = _sums[i] + labels[i];
+        }
+
+        public ReadOnlySpan<float> Labels => _labels;
+
+        public double Sum(Range places) => _sums[places.End.Value] - _sums[places.Start.Value];
+
+        public override void Write(ArrayWriter writer) => writer.Write<float>(_labels);
+
+        public static LabelColumn Read(ArrayReader reader, int count) => new(reader.Read<float>(count));
+    }
+
+    private sealed class LabelBuffer : EventBuffer
+    {
+        private readonly Blocks<float> _labels = new();
+
+        public void Add(float label) => _labels.Add(label);
+
+        public override void AddRange(EventColumn column) => _labels.AddRange(((LabelColumn)column).Labels);
+
+        public override EventColumn Gather(int[] places) => new LabelColumn(_labels.Gather(places));
+    }
+}
+
+/// <summary>What a model file says of a <see cref="RunningRateTransformer"/>, beside its arrays.</summary>
+internal sealed record RunningRateFile(RunningRateEstimator.Options Options, IdType[] KeyTypes)
+{
+    private const string Name = "runningRate";
+
+    public void Write(TextWriter writer) => ConfigFile.Write(Name, this, writer);
+
+    /// <exception cref="FormatException">The text is no such configuration.</exception>
+    public static RunningRateFile Parse(string json) => ConfigFile.Parse<RunningRateFile>(Name, json, file =>
+    {
+        file.Options.Validate(null);
+        ArrayReader.Require(file.KeyTypes.Length == file.Options.KeyColumnNames.Length, "each key column must have a type");
+    });
+}
