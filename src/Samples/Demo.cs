@@ -34,7 +34,7 @@ internal static class Demo
 
         Console.WriteLine("scoring the test rows");
         IDataView scored = mlContext.Data.Cache(model.Transform(split.TestSet), "Label", "User", "Request", "Score", "Probability", "ItemRate", "BestPrediction");
-        CtrMetrics metrics = mlContext.Ranking.EvaluateCtr(scored, groupColumnName: "User");
+        CtrMetrics metrics = mlContext.Ranking.EvaluateCtr(scored, groupColumnName: "User", rowGroupColumnName: "Request");
         Console.WriteLine(metrics);
         double baseline = AucOf("ItemRate");
         Console.WriteLine(Invariant($"popularity alone (each item's click rate so far): AUC {baseline:F4}"));

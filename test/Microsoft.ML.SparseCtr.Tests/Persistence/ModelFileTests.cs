@@ -35,11 +35,11 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
     {
         Save();
         using ZipArchive zip = ZipFile.OpenRead(_path);
-        using JsonDocument config = JsonDocument.Parse(Entry(zip, "config.json").Open());
+        using JsonDocument config = JsonDocument.Parse(ModelZip.Entry(zip, "config.json").Open());
         Assert.Equal(1, config.RootElement.GetProperty("formatVersion").GetInt32());
         Assert.Equal("Item", config.RootElement.GetProperty("network").GetProperty("sequenceFields")[0].GetProperty("columnName").GetString());
 
-        using var weights = new BinaryReader(Entry(zip, "weights.safetensors").Open());
+        using var weights = new BinaryReader(ModelZip.Entry(zip, "weights.safetensors").Open());
         using JsonDocument header = JsonDocument.Parse(weights.ReadBytes((int)weights.ReadInt64()));
         JsonElement table = header.RootElement.GetProperty("sequence_tables.0.weight");
         Assert.Equal("F32", table.GetProperty("dtype").GetString());
@@ -87,8 +87,8 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
     [Fact]
     public void An_entry_that_is_missing_is_named()
     {
-        AssertRefused("config.json is missing", zip => Entry(zip, "config.json").Delete());
-        AssertRefused("weights.safetensors is missing", zip => Entry(zip, "weights.safetensors").Delete());
+        AssertRefused("config.json is missing", zip => ModelZip.Entry(zip, "config.json").Delete());
+        AssertRefused("weights.safetensors is missing", zip => ModelZip.Entry(zip, "weights.safetensors").Delete());
     }
 
     private void Save() => _mlContext.Model.Save(trained.Model, trained.TestView.Schema, _path);
@@ -97,35 +97,13 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
 
     private void AssertRefused(string message, Action<ZipArchive> spoil)
     {
-        Save();
-        using (ZipArchive zip = ZipFile.Open(_path, ZipArchiveMode.Update))
-            spoil(zip);
-        // ML.NET may wrap what a loader throws.
-        var problems = new List<Exception>();
-        for (Exception? thrown = Assert.ThrowsAny<Exception>(() => _mlContext.Model.Load(_path, out _)); thrown is not null; thrown = thrown.InnerException)
-            problems.Add(thrown);
-        Assert.Contains(problems.OfType<FormatException>(), problem => problem.Message.Contains(message));
+        using var file = new ModelZip(_mlContext, trained.Model, trained.TestView.Schema);
+        file.AssertRefused(message, spoil);
     }
 
-    private static ZipArchiveEntry Entry(ZipArchive zip, string name) => zip.Entries.Single(entry => entry.FullName.EndsWith(name, StringComparison.Ordinal));
+    private static Action<ZipArchive> EditConfig(Func<string, string> edit) => ModelZip.EditText("config.json", edit);
 
-    private static Action<ZipArchive> EditConfig(Func<string, string> edit) => Edit("config.json", bytes => Encoding.UTF8.GetBytes(edit(Encoding.UTF8.GetString(bytes))));
-
-    private static Action<ZipArchive> EditWeights(Func<byte[], byte[]> edit) => Edit("weights.safetensors", edit);
-
-    private static Action<ZipArchive> Edit(string name, Func<byte[], byte[]> edit) => zip =>
-    {
-        ZipArchiveEntry entry = Entry(zip, name);
-        using var content = new MemoryStream();
-        using (Stream stream = entry.Open())
-            stream.CopyTo(content);
-        byte[] edited = edit(content.ToArray());
-        Assert.NotEqual(content.ToArray(), edited);
-        string fullName = entry.FullName;
-        entry.Delete();
-        using Stream target = zip.CreateEntry(fullName).Open();
-        target.Write(edited);
-    };
+    private static Action<ZipArchive> EditWeights(Func<byte[], byte[]> edit) => ModelZip.Edit("weights.safetensors", edit);
 
     private static byte[] Replace(byte[] bytes, string from, string to)
         => Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(bytes).Replace(from, to));

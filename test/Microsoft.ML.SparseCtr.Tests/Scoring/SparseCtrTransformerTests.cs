@@ -73,6 +73,35 @@ public class SparseCtrTransformerTests(TrainedModel trained) : IClassFixture<Tra
     }
 
     [Fact]
+    public void Rows_of_one_request_get_the_scores_that_each_gets_alone()
+    {
+        // Requests of 1 to 30 rows, one of them with an empty history, and a neighbor with the same length of history but other items.
+        TinyClicks.Row[] histories = TinyClicks.Rows(40, seed: 3);
+        TinyClicks.Row[] rows = histories.SelectMany((history, i) => TinyClicks.Rows(1 + 7 * i % 30, seed: 100 + i).Select(row =>
+        {
+            (row.HistoryItem, row.HistoryKind, row.HistoryAction, row.HistoryTimestamp) = (history.HistoryItem, history.HistoryKind, history.HistoryAction, history.HistoryTimestamp);
+            (row.Request, row.Timestamp) = (i, history.Timestamp);
+            return row;
+        })).ToArray();
+        Assert.Contains(rows, row => row.HistoryItem.Length == 0);
+
+        float[] together = TinyClicks.Predict(_mlContext, trained.Model, rows).Select(prediction => prediction.Score).ToArray();
+        float[] alone = rows.Select(row => TinyClicks.Predict(_mlContext, trained.Model, [row])[0].Score).ToArray();
+        Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
+    }
+
+    [Fact]
+    public void A_shuffled_cursor_gives_each_row_its_own_score()
+    {
+        IDataView cached = _mlContext.Data.Cache(TinyClicks.Keys(_mlContext).Fit(trained.TestView).Transform(trained.TestView));
+        IDataView scored = trained.Model.LastTransformer.Transform(cached);
+        DataViewSchema.Column[] columns = [scored.Schema["Timestamp"], scored.Schema["Score"]];
+        Dictionary<long, float> inOrder = ReadCursor(scored.GetRowCursor(columns)), shuffled = ReadCursor(scored.GetRowCursor(columns, new Random(1)));
+        Assert.NotEqual(inOrder.Keys, shuffled.Keys);
+        Assert.All(inOrder, pair => Assert.Equal(pair.Value, shuffled[pair.Key], 1e-5));
+    }
+
+    [Fact]
     public void Unseen_ids_and_empty_histories_are_scored()
     {
         TinyClicks.Row stranger = TinyClicks.Rows(1)[0];

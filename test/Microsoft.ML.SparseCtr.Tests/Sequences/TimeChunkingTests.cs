@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
@@ -54,6 +55,36 @@ public class TimeChunkingTests
                 Assert.Equal(Math.Min(maximum, times.Length) - 1, byKind[true].Count());
                 Assert.All(byKind[true], boundary => Assert.All(byKind[false], other => Assert.True(boundary.CompareTo(other) > 0)));
             }));
+
+    [Fact]
+    public void As_a_transform_it_gives_each_row_the_chunks_of_its_history_and_is_saved_with_the_pipeline()
+    {
+        var mlContext = new MLContext(seed: 1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable(new[] { Row(0, 10, 500, 510, 2_000), Row(), Row(7, 7, 7, 7) });
+        TimeChunkingEstimator estimator = mlContext.Transforms.TimeChunking(maximumChunks: 3);
+        using var file = new ModelZip(mlContext, estimator.Fit(rows), rows.Schema);
+        foreach (ITransformer transformer in new[] { estimator.Fit(rows), file.Load() })
+            Assert.Equal([[0, 0, 1, 1, 2], [], [0, 0, 1, 2]], transformer.Transform(rows).GetColumn<int[]>("HistoryChunk"));
+        Assert.Contains(estimator.GetOutputSchema(Interop.MLNetInternals.ShapeOf(rows.Schema)), column => column is { Name: "HistoryChunk", Kind: SchemaShape.Column.VectorKind.VariableVector });
+    }
+
+    [Fact]
+    public void As_a_transform_it_names_the_row_whose_times_go_back()
+    {
+        var mlContext = new MLContext(seed: 1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable(new[] { Row(1, 2), Row(2, 1) });
+        IDataView chunked = mlContext.Transforms.TimeChunking().Fit(rows).Transform(rows);
+        Assert.Contains("Row 1: column 'HistoryTimestamp'", Assert.Throws<InvalidOperationException>(() => chunked.GetColumn<int[]>("HistoryChunk").ToArray()).Message);
+        Assert.Contains("Could not find history timestamp column 'When'", Assert.Throws<ArgumentOutOfRangeException>(() => mlContext.Transforms.TimeChunking(inputColumnName: "When").Fit(rows)).Message);
+    }
+
+    private sealed class History
+    {
+        [VectorType]
+        public long[] HistoryTimestamp { get; set; } = [];
+    }
+
+    private static History Row(params long[] times) => new() { HistoryTimestamp = times };
 
     private static int[] Chunks(int maximum, params long[] times)
     {
