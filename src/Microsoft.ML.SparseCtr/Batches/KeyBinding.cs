@@ -91,20 +91,24 @@ internal static class KeyBinding
         return values.DenseValues();
     }
 
-    /// <summary>Training holds weights, gradients and two moments of every table.</summary>
+    /// <summary>
+    /// Training holds weights, gradients, two moments and the best weights so far of every table, and the optimizer's step makes two tensors
+    /// more of that size.
+    /// </summary>
     private static void CheckMemory(SparseCtrConfig config)
     {
-        const long copies = 4;
+        const long copies = 7;
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         foreach (KeyField field in config.AllFields)
         {
-            long bytes = copies * sizeof(float) * field.TableRows * config.EmbeddingDimension;
+            long bytes = copies * sizeof(float) * field.TotalRows * config.EmbeddingDimension;
             if (bytes > available)
             {
                 throw new InvalidOperationException(
                     $"Column '{field.ColumnName ?? field.HistoryColumnName}' has {field.KeyCount:N0} keys: training its embeddings of dimension "
                     + $"{config.EmbeddingDimension} takes {bytes / 1e9:N1} GB, and this machine has {available / 1e9:N1} GB. "
-                    + $"Use fewer keys (such as Hash with fewer bits) or a smaller {nameof(SparseCtrTrainer.Options.EmbeddingDimension)}.");
+                    + $"Use {nameof(SparseCtrTrainer.Options.MaximumTableRows)}, fewer keys (such as Hash with fewer bits) "
+                    + $"or a smaller {nameof(SparseCtrTrainer.Options.EmbeddingDimension)}.");
             }
         }
     }

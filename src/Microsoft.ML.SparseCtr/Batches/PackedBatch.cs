@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>Keys of a field that may have several per candidate: one flat list, and which candidate each belongs to.</summary>
-/// <param name="Keys">[keys] rows of the embedding table.</param>
+/// <param name="Keys">[keys] the keys.</param>
 /// <param name="Bag">[keys] the candidate of each.</param>
 /// <param name="InverseLength">[candidates, 1] one over the number of the candidate's keys.</param>
 internal sealed record KeyBags(Tensor Keys, Tensor Bag, Tensor InverseLength);
@@ -15,11 +15,14 @@ internal sealed record KeyBags(Tensor Keys, Tensor Bag, Tensor InverseLength);
 /// </summary>
 internal sealed class PackedBatch
 {
-    /// <summary>Per sequence field, [tokens] rows of its embedding table.</summary>
+    /// <summary>Per sequence field, [tokens] keys, or its <see cref="KeyField.CandidateKey"/>.</summary>
     public required Tensor[] SequenceKeys { get; init; }
 
     public required KeyBags[] CandidateKeys { get; init; }
     public required KeyBags[] UserKeys { get; init; }
+
+    /// <summary>The keys of each field, in the order of <see cref="SparseCtrConfig.AllFields"/>.</summary>
+    public IEnumerable<Tensor> Keys => SequenceKeys.Concat(CandidateKeys.Concat(UserKeys).Select(bags => bags.Keys));
 
     /// <summary>[candidates, numbers], standardized.</summary>
     public required Tensor Numbers { get; init; }

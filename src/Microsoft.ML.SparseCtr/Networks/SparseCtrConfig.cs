@@ -7,15 +7,28 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="ColumnName">The column that holds the row's own value; null for a field that only behaviors have.</param>
 /// <param name="HistoryColumnName">The column that holds one value per behavior; null for a field that behaviors do not have.</param>
 /// <param name="KeyCount">Number of distinct keys; values are 0 (missing) to KeyCount.</param>
-internal sealed record KeyField(string Name, string? ColumnName, string? HistoryColumnName, int KeyCount)
+/// <param name="MaximumTableRows">Keys beyond which the field is double-hashed to this many rows; null for a row per key.</param>
+internal sealed record KeyField(string Name, string? ColumnName, string? HistoryColumnName, int KeyCount, int? MaximumTableRows = null)
 {
     /// <summary>The value that stands for "this is a candidate" in a field that only behaviors have.</summary>
     [JsonIgnore]
     public int CandidateKey => ColumnName is null ? KeyCount + 1 : throw new InvalidOperationException(Name);
 
-    /// <summary>Rows of the embedding table: the keys, the missing key and, for behavior-only fields, the candidate's value.</summary>
+    /// <summary>Whether keys share rows: two tables embed them together, each by a hash of its own.</summary>
     [JsonIgnore]
-    public long TableRows => KeyCount + (ColumnName is null ? 2L : 1L);
+    public bool IsHashed => KeyCount > MaximumTableRows;
+
+    /// <summary>Rows of each table that the keys from 1 on have, each its own or shared by hashing.</summary>
+    [JsonIgnore]
+    public int KeyRows => Math.Min(KeyCount, MaximumTableRows ?? KeyCount);
+
+    /// <summary>Rows of each table: those of the keys, the missing key's and, for behavior-only fields, the candidate's value's.</summary>
+    [JsonIgnore]
+    public long TableRows => KeyRows + (ColumnName is null ? 2L : 1L);
+
+    /// <summary>Rows of all tables of the field.</summary>
+    [JsonIgnore]
+    public long TotalRows => IsHashed ? 2 * TableRows : TableRows;
 }
 
 /// <summary>A numeric column and the statistics of its slots in the training data.</summary>
@@ -85,7 +98,10 @@ internal sealed record SparseCtrConfig
         require(CandidateFields.Concat(UserFields).All(field => field is { ColumnName: not null, HistoryColumnName: null }),
             $"{nameof(CandidateFields)} and {nameof(UserFields)}", "fields of the row alone", null);
         foreach (KeyField field in AllFields)
+        {
             Between(field.KeyCount, 0, int.MaxValue - 2, $"the key count of {field.Name}");
+            require(field.MaximumTableRows is null or >= 2, nameof(field.MaximumTableRows), "2 or more, or null", field.MaximumTableRows);
+        }
         foreach (NumericField field in NumericFields)
             require(field.Mean.Length == field.StandardDeviation.Length, field.ColumnName, "as many means as standard deviations", field.Mean.Length);
 

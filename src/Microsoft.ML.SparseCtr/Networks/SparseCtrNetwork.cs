@@ -10,10 +10,8 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
 {
-    private const double InitialEmbeddingDeviation = 0.1;
-
     private readonly SparseCtrConfig _config;
-    private readonly ModuleList<Embedding> _sequenceTables, _candidateTables, _userTables;
+    private readonly ModuleList<IdEmbedding> _sequenceTables, _candidateTables, _userTables;
     private readonly Linear _token;
     private readonly Linear? _candidateToken;
     private readonly Dropout _tokenDropout, _dropout;
@@ -31,9 +29,9 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
         int candidateInputs = config.CandidateFields.Length * e + config.NumericDimension;
         int headInputs = d + config.UserFields.Length * e + config.NumericDimension;
 
-        register_module("sequence_tables", _sequenceTables = Tables(config.SequenceFields, e));
-        register_module("candidate_tables", _candidateTables = Tables(config.CandidateFields, e));
-        register_module("user_tables", _userTables = Tables(config.UserFields, e));
+        register_module("sequence_tables", _sequenceTables = TablesOf(config.SequenceFields, e));
+        register_module("candidate_tables", _candidateTables = TablesOf(config.CandidateFields, e));
+        register_module("user_tables", _userTables = TablesOf(config.UserFields, e));
         register_module("token", _token = nn.Linear(config.SequenceFields.Length * e, d));
         if (candidateInputs > 0)
             register_module("candidate_token", _candidateToken = nn.Linear(candidateInputs, d, hasBias: false));
@@ -51,8 +49,6 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
     {
         foreach (nn.Module module in modules())
         {
-            if (module is Embedding table)
-                nn.init.normal_(table.weight, 0, InitialEmbeddingDeviation);
             if (module is Linear linear)
             {
                 nn.init.xavier_uniform_(linear.weight);
@@ -61,6 +57,9 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
             }
         }
     }
+
+    /// <summary>What embeds each field, in the order of <see cref="SparseCtrConfig.AllFields"/>.</summary>
+    public IEnumerable<IdEmbedding> Tables => _sequenceTables.Concat(_candidateTables).Concat(_userTables);
 
     /// <summary>The logit of each candidate of the batch: [candidates].</summary>
     public override Tensor forward(PackedBatch batch)
@@ -88,7 +87,7 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
     }
 
     /// <summary>For each field, the mean of the embeddings of each candidate's keys: [candidates, e].</summary>
-    private static IEnumerable<Tensor> Pooled(ModuleList<Embedding> tables, KeyBags[] fields)
+    private static IEnumerable<Tensor> Pooled(ModuleList<IdEmbedding> tables, KeyBags[] fields)
     {
         for (int i = 0; i < fields.Length; i++)
         {
@@ -98,6 +97,6 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
         }
     }
 
-    private static ModuleList<Embedding> Tables(KeyField[] fields, int dimension)
-        => new(fields.Select(field => nn.Embedding(field.TableRows, dimension)).ToArray());
+    private static ModuleList<IdEmbedding> TablesOf(KeyField[] fields, int dimension)
+        => new(fields.Select(field => new IdEmbedding(field, dimension)).ToArray());
 }

@@ -13,7 +13,7 @@ internal static class ModelFile
     public static void WriteConfig(SparseCtrConfig config, TextWriter writer) => ConfigFile.Write(Network, config, writer);
 
     public static void WriteWeights(SparseCtrNetwork network, Stream stream)
-        => SafeTensors.Write(stream, network.state_dict().Select(entry => (entry.Key, entry.Value)).ToArray());
+        => SafeTensors.Write(stream, WeightsOf(network).Select(weight => (weight.Key, weight.Value)).ToArray());
 
     /// <exception cref="FormatException">The text is no configuration, or one of a newer version.</exception>
     public static SparseCtrConfig ReadConfig(string json) => ConfigFile.Parse<SparseCtrConfig>(Network, json, config => config.Check((holds, name, expected, value) =>
@@ -31,7 +31,7 @@ internal static class ModelFile
             IReadOnlyList<SafeTensors.Entry> header = SafeTensors.ReadHeader(stream);
             CheckTables(config, header);
             network = new SparseCtrNetwork(config);
-            Dictionary<string, Tensor> tensors = network.state_dict();
+            Dictionary<string, Tensor> tensors = WeightsOf(network);
             foreach (SafeTensors.Entry entry in header)
             {
                 if (!tensors.TryGetValue(entry.Name, out Tensor? tensor) || !tensor.shape.SequenceEqual(entry.Shape))
@@ -56,11 +56,15 @@ internal static class ModelFile
     /// </summary>
     private static void CheckTables(SparseCtrConfig config, IReadOnlyList<SafeTensors.Entry> header)
     {
-        long claimed = config.AllFields.Sum(field => field.TableRows * config.EmbeddingDimension);
+        long claimed = config.AllFields.Sum(field => field.TotalRows * config.EmbeddingDimension);
         long present = header.Sum(entry => (entry.End - entry.Start) / sizeof(float));
         if (claimed > present)
             throw new FormatException($"config.json speaks of {claimed:N0} embedding weights, but there are {present:N0} weights in all");
     }
+
+    /// <summary>Each weight once; state_dict would name it once more for every field that holds its module.</summary>
+    private static Dictionary<string, Tensor> WeightsOf(SparseCtrNetwork network)
+        => network.named_parameters().ToDictionary(named => named.Item1, Tensor (named) => named.Item2);
 
     private static FormatException Unreadable(Exception problem) => new($"The SparseCtr model cannot be read: {problem.Message}.", problem);
 }

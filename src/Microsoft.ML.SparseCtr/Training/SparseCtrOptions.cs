@@ -62,6 +62,13 @@ public sealed partial class SparseCtrTrainer
         /// <summary>Dimension of the embedding of each field. 1 to 4,096; default 16.</summary>
         public int EmbeddingDimension { get; set; } = 16;
 
+        /// <summary>
+        /// Rows that the keys of a field have in an embedding table, at most: a field with more keys than this is embedded by double hashing, as
+        /// the product of one row of each of two tables of this many rows (docs/model.md). 2 or more; null, the default, gives every key a row
+        /// of its own. It saves memory where a field has more than twice as many keys.
+        /// </summary>
+        public int? MaximumTableRows { get; set; }
+
         /// <summary>Dimension d of the tokens, a multiple of <see cref="NumberOfHeads"/>. 1 to 8,192; default 32.</summary>
         public int ModelDimension { get; set; } = 32;
 
@@ -200,19 +207,19 @@ public sealed partial class SparseCtrTrainer
         internal SparseCtrConfig ToConfig()
         {
             const string prefix = "History";
-            KeyField item = new(ItemColumnName, ItemColumnName, HistoryItemColumnName, 0);
+            KeyField item = new(ItemColumnName, ItemColumnName, HistoryItemColumnName, 0, MaximumTableRows);
             KeyField[] fields = HistoryColumnNames.Select(column =>
             {
                 string name = column.StartsWith(prefix, StringComparison.Ordinal) ? column[prefix.Length..] : column;
-                return new KeyField(name, CandidateColumnNames.Contains(name) ? name : null, column, 0);
+                return new KeyField(name, CandidateColumnNames.Contains(name) ? name : null, column, 0, MaximumTableRows);
             }).ToArray();
             return new SparseCtrConfig
             {
                 // Shared fields before those that only behaviors have.
                 SequenceFields = [item, .. fields.OrderBy(field => field.ColumnName is null)],
                 CandidateFields = CandidateColumnNames.Where(name => !fields.Any(field => field.ColumnName == name))
-                    .Select(name => new KeyField(name, name, null, 0)).ToArray(),
-                UserFields = UserColumnNames.Select(name => new KeyField(name, name, null, 0)).ToArray(),
+                    .Select(name => new KeyField(name, name, null, 0, MaximumTableRows)).ToArray(),
+                UserFields = UserColumnNames.Select(name => new KeyField(name, name, null, 0, MaximumTableRows)).ToArray(),
                 NumericFields = NumericColumnNames.Select(name => new NumericField(name, [], [])).ToArray(),
                 TimestampColumnName = TimestampColumnName,
                 HistoryTimestampColumnName = HistoryTimestampColumnName,

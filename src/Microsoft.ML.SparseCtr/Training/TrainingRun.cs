@@ -13,9 +13,6 @@ internal sealed class TrainingRun(
     IHost host, IChannel channel, SparseCtrTrainer.Options options, SparseCtrConfig untrained, int seed, Device device,
     IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
 {
-    /// <summary>Tokens that pass through the network at once: a batch with more is taken in parts, whose gradients add up.</summary>
-    private const int TokensPerPass = 16_384;
-
     /// <summary>AdamW's memory of squared gradients: shorter than usual, for trainings of a few thousand steps.</summary>
     private const double Beta2 = 0.99;
 
@@ -41,6 +38,7 @@ internal sealed class TrainingRun(
         var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout);
         network.to(device);
         using AdamW optimizer = CreateOptimizer(network);
+        using var seen = new SeenKeys(network);
         int stepsPerEpoch = (int)((summary.TrainingRequests + options.BatchSize - 1) / options.BatchSize);
         var schedule = new LearningRateSchedule(options.LearningRate, options.WarmupFraction, (long)stepsPerEpoch * options.NumberOfEpochs);
         using var best = new BestWeights(network);
@@ -51,7 +49,8 @@ internal sealed class TrainingRun(
         {
             IEnumerable<Request> requests = reader.Read(trainData, random: random)
                 .Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, random);
-            TrainingProgress done = TrainEpoch(network, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
+            TrainingProgress done = TrainEpoch(network, seen, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
+            seen.ClearUnseenRows();
 
             double? auc = validation is null ? null : ValidationAuc(network, config, validation);
             bool isBest = best.Offer(auc ?? epoch, epoch);
@@ -73,8 +72,8 @@ internal sealed class TrainingRun(
     }
 
     private TrainingProgress TrainEpoch(
-        SparseCtrNetwork network, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config, IEnumerable<Request> requests,
-        Random random, int epoch, int stepsPerEpoch)
+        SparseCtrNetwork network, SeenKeys seen, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config,
+        IEnumerable<Request> requests, Random random, int epoch, int stepsPerEpoch)
     {
         network.train();
         var clock = Stopwatch.StartNew();
@@ -87,7 +86,7 @@ internal sealed class TrainingRun(
             CheckCanceled();
             foreach (optim.ILearningRateController group in optimizer.ParamGroups)
                 group.LearningRate = schedule.At((long)(epoch - 1) * stepsPerEpoch + step);
-            lossSum += Step(network, optimizer, config, batch, random);
+            lossSum += Step(network, seen, optimizer, config, batch, random);
             rows += batch.Sum(request => request.Impressions.Count);
             step++;
             if (!double.IsFinite(lossSum))
@@ -102,15 +101,16 @@ internal sealed class TrainingRun(
     }
 
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
-    private double Step(SparseCtrNetwork network, AdamW optimizer, SparseCtrConfig config, Request[] batch, Random random)
+    private double Step(SparseCtrNetwork network, SeenKeys seen, AdamW optimizer, SparseCtrConfig config, Request[] batch, Random random)
     {
         int rows = batch.Sum(request => request.Impressions.Count);
         double lossSum = 0;
         optimizer.zero_grad();
-        foreach (List<Request> part in Parts(batch))
+        foreach (List<Request> part in batch.InPasses())
         {
             using DisposeScope scope = NewDisposeScope();
             PackedBatch packed = PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout);
+            seen.Mark(packed);
             Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(packed), packed.Labels, reduction: nn.Reduction.Sum);
             (loss / rows).backward();
             lossSum += loss.item<float>();
@@ -129,7 +129,7 @@ internal sealed class TrainingRun(
         var scores = new List<float>();
         var labels = new List<bool>();
         using IDisposable noGradient = no_grad();
-        foreach (List<Request> part in Parts(requests))
+        foreach (List<Request> part in requests.InPasses())
         {
             CheckCanceled();
             using DisposeScope scope = NewDisposeScope();
@@ -137,26 +137,6 @@ internal sealed class TrainingRun(
             labels.AddRange(part.SelectMany(request => request.Impressions).Select(impression => impression.Label == 1));
         }
         return RocCurve.Area(scores.ToArray(), labels.ToArray());
-    }
-
-    /// <summary>Consecutive requests of together about as many tokens as pass through the network at once.</summary>
-    private static IEnumerable<List<Request>> Parts(IEnumerable<Request> requests)
-    {
-        var part = new List<Request>();
-        int tokens = 0;
-        foreach (Request request in requests)
-        {
-            int more = request.HistoryTimestamps.Length + request.Impressions.Count;
-            if (part.Count > 0 && tokens + more > TokensPerPass)
-            {
-                yield return part;
-                (part, tokens) = ([], 0);
-            }
-            part.Add(request);
-            tokens += more;
-        }
-        if (part.Count > 0)
-            yield return part;
     }
 
     private int NumberOfThreads()
@@ -227,7 +207,7 @@ internal sealed class BestWeights(SparseCtrNetwork network) : IDisposable
             return false;
         (_metric, Epoch) = (double.IsNaN(metric) ? _metric : metric, epoch);
         using IDisposable noGradient = no_grad();
-        foreach ((string name, Tensor value) in network.state_dict())
+        foreach ((string name, Parameter value) in network.named_parameters())
         {
             if (_weights.TryGetValue(name, out Tensor? kept))
                 kept.copy_(value);
@@ -240,7 +220,7 @@ internal sealed class BestWeights(SparseCtrNetwork network) : IDisposable
     public void Restore()
     {
         using IDisposable noGradient = no_grad();
-        foreach ((string name, Tensor value) in network.state_dict())
+        foreach ((string name, Parameter value) in network.named_parameters())
             value.copy_(_weights[name]);
     }
 

@@ -24,22 +24,22 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
     }
 
     private double[] BehaviorToken(Request request, int position) => Linear("token",
-        config.SequenceFields.SelectMany((_, field) => Row($"sequence_tables.{field}", request.HistoryKeys[field][position])).ToArray());
+        config.SequenceFields.SelectMany((field, i) => Embedded(field, $"sequence_tables.{i}", request.HistoryKeys[i][position])).ToArray());
 
     private double[] CandidateToken(Impression impression)
     {
         double[] token = Linear("token",
-            config.SequenceFields.SelectMany((_, field) => Row($"sequence_tables.{field}", impression.SequenceKeys[field])).ToArray());
+            config.SequenceFields.SelectMany((field, i) => Embedded(field, $"sequence_tables.{i}", impression.SequenceKeys[i])).ToArray());
         if (!_weights.ContainsKey("candidate_token.weight"))
             return token;
-        double[] inputs = config.CandidateFields.SelectMany((_, i) => Mean($"candidate_tables.{i}", impression.CandidateKeys[i]))
+        double[] inputs = config.CandidateFields.SelectMany((field, i) => Mean(field, $"candidate_tables.{i}", impression.CandidateKeys[i]))
             .Concat(Numbers(impression)).ToArray();
         return Add(token, Linear("candidate_token", inputs));
     }
 
     private double Head(double[] state, Impression impression)
     {
-        IEnumerable<double> user = config.UserFields.SelectMany((_, i) => Mean($"user_tables.{i}", impression.UserKeys[i]));
+        IEnumerable<double> user = config.UserFields.SelectMany((field, i) => Mean(field, $"user_tables.{i}", impression.UserKeys[i]));
         double[] hidden = Linear("hidden", [.. Norm("norm", state), .. user, .. Numbers(impression)]);
         return Linear("logit", hidden.Select(Silu).ToArray())[0];
     }
@@ -143,7 +143,17 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
         return values[(int)(row * shape[1])..(int)((row + 1) * shape[1])];
     }
 
-    private double[] Mean(string table, int[] rows) => Average(rows.Select(row => Row(table, row)));
+    private double[] Embedded(KeyField field, string name, int key)
+    {
+        if (field.MaximumTableRows is not int rows || field.KeyCount <= rows)
+            return Row($"{name}.table", key);
+        double[] factors = Row($"{name}.factors", HashedRow(950_706_376, 271_828_182));
+        return Row($"{name}.table", HashedRow(742_938_285, 314_159_265)).Zip(factors, (value, factor) => value * factor).ToArray();
+
+        int HashedRow(long a, long b) => key == 0 ? 0 : key > field.KeyCount ? rows + 1 : (int)((a * key + b) % int.MaxValue % rows) + 1;
+    }
+
+    private double[] Mean(KeyField field, string name, int[] keys) => Average(keys.Select(key => Embedded(field, name, key)));
 
     private static double[] Average(IEnumerable<double[]> vectors)
     {

@@ -40,6 +40,10 @@ public class SparseCtrNetworkTests
             TestRequests.Request(31, 3, seed: chunks));
 
     [Fact]
+    public void Scores_are_those_of_the_plain_implementation_where_keys_are_hashed()
+        => AssertScoresAsPlain("hashed", TestRequests.Hashed, TestRequests.Request(31, 3));
+
+    [Fact]
     public void A_network_of_items_and_times_alone_scores_like_the_plain_implementation()
     {
         SparseCtrConfig items = s_config with { SequenceFields = s_config.SequenceFields[..1], CandidateFields = [], UserFields = [], NumericFields = [] };
@@ -81,9 +85,14 @@ public class SparseCtrNetworkTests
     }
 
     [Fact]
-    public void Gradients_are_those_of_finite_differences()
+    public void Gradients_are_those_of_finite_differences() => AssertGradients(s_config);
+
+    [Fact]
+    public void Gradients_are_those_of_finite_differences_where_keys_are_hashed() => AssertGradients(TestRequests.Hashed);
+
+    private static void AssertGradients(SparseCtrConfig config)
     {
-        using SparseCtrNetwork network = TestRequests.Network(s_config);
+        using SparseCtrNetwork network = TestRequests.Network(config);
         Request[] requests = [TestRequests.Request(17, 2), TestRequests.Request(0, 1, seed: 2), TestRequests.Request(6, 3, seed: 3, gap: _ => 0)];
         Loss().backward();
 
@@ -101,7 +110,7 @@ public class SparseCtrNetworkTests
 
         torch.Tensor Loss()
         {
-            PackedBatch batch = PackedBatch.Create(requests, s_config, torch.CPU, torch.float64);
+            PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, torch.float64);
             return torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels);
         }
 

@@ -29,6 +29,16 @@ internal static class TestRequests
         UtcOffsetHours = 5.5,
     };
 
+    /// <summary>The same with fewer rows than keys in every table but the smallest.</summary>
+    public static SparseCtrConfig Hashed { get; } = Config with
+    {
+        SequenceFields = [.. Config.SequenceFields.Select(HashedTo2)],
+        CandidateFields = [.. Config.CandidateFields.Select(HashedTo2)],
+        UserFields = [.. Config.UserFields.Select(HashedTo2)],
+    };
+
+    private static KeyField HashedTo2(KeyField field) => field with { MaximumTableRows = 2 };
+
     /// <summary>A network whose weights, RelTemporal's coefficients included, are all random and far from their initial values.</summary>
     public static SparseCtrNetwork Network(SparseCtrConfig config, int seed = 1, torch.ScalarType dtype = torch.ScalarType.Float64)
     {

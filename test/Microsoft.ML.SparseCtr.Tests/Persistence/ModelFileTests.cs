@@ -41,9 +41,19 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
 
         using var weights = new BinaryReader(ModelZip.Entry(zip, "weights.safetensors").Open());
         using JsonDocument header = JsonDocument.Parse(weights.ReadBytes((int)weights.ReadInt64()));
-        JsonElement table = header.RootElement.GetProperty("sequence_tables.0.weight");
+        JsonElement table = header.RootElement.GetProperty("sequence_tables.0.table.weight");
         Assert.Equal("F32", table.GetProperty("dtype").GetString());
         Assert.Equal(TinyClicks.Kinds * TinyClicks.ItemsPerKind + 1, table.GetProperty("shape")[0].GetInt32());
+    }
+
+    [Fact]
+    public void Every_weight_is_written_once()
+    {
+        using SparseCtrNetwork network = TestRequests.Network(TestRequests.Config, dtype: TorchSharp.torch.ScalarType.Float32);
+        using var stream = new MemoryStream();
+        ModelFile.WriteWeights(network, stream);
+        stream.Position = 0;
+        Assert.Equal(network.parameters().Sum(weight => weight.numel()), SafeTensors.ReadHeader(stream).Sum(tensor => tensor.End - tensor.Start) / sizeof(float));
     }
 
     [Fact]
@@ -58,6 +68,19 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
     [Fact]
     public void A_table_larger_than_the_file_is_refused_before_it_is_allocated()
         => AssertRefused("embedding weights, but there are", EditConfig(text => text.Replace("\"keyCount\": 20", "\"keyCount\": 2000000000")));
+
+    [Fact]
+    public void Hashed_tables_larger_than_the_file_are_refused_before_they_are_allocated()
+        => AssertRefused("embedding weights, but there are",
+            EditConfig(text => text.Replace("\"keyCount\": 20", "\"keyCount\": 2000000000").Replace("\"maximumTableRows\": null", "\"maximumTableRows\": 1000000")));
+
+    [Fact]
+    public void Tables_of_other_rows_than_the_configurations_are_refused()
+        => AssertRefused("the network has no tensor", EditConfig(text => text.Replace("\"maximumTableRows\": null", "\"maximumTableRows\": 2")));
+
+    [Fact]
+    public void A_table_of_no_rows_is_refused()
+        => AssertRefused("MaximumTableRows must be 2 or more, or null, not 0", EditConfig(text => text.Replace("\"maximumTableRows\": null", "\"maximumTableRows\": 0")));
 
     [Fact]
     public void A_configuration_that_is_not_JSON_is_refused() => AssertRefused("SparseCtr model cannot be read", EditConfig(_ => "{ oops"));

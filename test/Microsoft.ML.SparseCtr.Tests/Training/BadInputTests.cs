@@ -14,6 +14,7 @@ public class BadInputTests
         { "CandidateColumnNames", options => options.CandidateColumnNames = null! },
         { "HistoryLength", options => options.HistoryLength = 0 },
         { "EmbeddingDimension", options => options.EmbeddingDimension = -1 },
+        { "MaximumTableRows", options => options.MaximumTableRows = 1 },
         { "ModelDimension", options => options.ModelDimension = 31 },
         { "NumberOfHeads", options => options.NumberOfHeads = 0 },
         { "NumberOfBlocks", options => options.NumberOfBlocks = 65 },

@@ -1,0 +1,59 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// Embeds the keys of a field: each by a row of its own or, where <see cref="KeyField.IsHashed"/>, by double hashing: the element-wise product
+/// of one row of each of two tables, which two hashes of the key choose (docs/model.md).
+/// </summary>
+internal sealed class IdEmbedding : nn.Module<Tensor, Tensor>
+{
+    private const double InitialDeviation = 0.1, InitialFactorDeviation = 0.5;
+
+    /// <summary>2³¹ − 1. Keys and multipliers are below it, so that their products are exact in an Int64.</summary>
+    private const long Prime = int.MaxValue;
+
+    // The two multipliers that Fishman and Moore (1986) found to spread best modulo this prime, and the first digits of π and e.
+    private static readonly (long Multiplier, long Offset) s_firstHash = (742_938_285, 314_159_265), s_secondHash = (950_706_376, 271_828_182);
+
+    private readonly KeyField _field;
+
+    // Named as they are registered: TorchSharp registers the fields of a module under their own names too.
+    private readonly Embedding table;
+    private readonly Embedding? factors;
+
+    public IdEmbedding(KeyField field, int dimension) : base(nameof(IdEmbedding))
+    {
+        _field = field;
+        register_module(nameof(table), table = Normal(0, InitialDeviation));
+        // Around one, so that the product starts as the embedding of a single table.
+        if (field.IsHashed)
+            register_module(nameof(factors), factors = Normal(1, InitialFactorDeviation));
+
+        Embedding Normal(double mean, double deviation)
+        {
+            Embedding made = nn.Embedding(field.TableRows, dimension);
+            nn.init.normal_(made.weight, mean, deviation);
+            return made;
+        }
+    }
+
+    /// <summary>The table in which every key has a row of its own; null where keys are hashed.</summary>
+    public Parameter? DirectTable => factors is null ? table.weight : null;
+
+    /// <param name="keys">[n] keys, or the field's <see cref="KeyField.CandidateKey"/>.</param>
+    /// <returns>[n, e].</returns>
+    public override Tensor forward(Tensor keys) => factors is null
+        ? table.forward(keys)
+        : table.forward(Rows(keys, s_firstHash)) * factors.forward(Rows(keys, s_secondHash));
+
+    /// <summary>The first row is the missing key's, the last one the candidate's value's; no hashed key shares them.</summary>
+    private Tensor Rows(Tensor keys, (long Multiplier, long Offset) hash)
+    {
+        Tensor hashed = (keys * hash.Multiplier + hash.Offset) % Prime % _field.KeyRows + 1;
+        Tensor ownRow = (keys > _field.KeyCount).to(int64) * (_field.TableRows - 1);
+        return where((keys > 0) & (keys <= _field.KeyCount), hashed, ownRow);
+    }
+}
