@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The one entry point: sets up what is missing, then builds, demonstrates or tests.
+# The one entry point: sets up what is missing, then builds, demonstrates, tests or measures.
 #
 #   ./build.sh setup  [--packages|--offline]             make the machine ready
 #   ./build.sh build  [--packages|--offline]             compile everything
 #   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...)
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
+#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories or metrics, --events N, --rows N)
 #
 # There are two builds of the same sources (docs/building.md): against the real NuGet packages where the feed has them, and otherwise
 # against the stand-ins under offline/. The answer is remembered in artifacts/ until the feed or the versions change.
@@ -38,7 +39,8 @@ main() {
         build) setup "$forced"; build ;;
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
-        *) sed -n '4,7s/^# *//p' "$0" >&2; exit 2 ;;
+        bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
+        *) sed -n '4,8s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 }
 
@@ -136,6 +138,10 @@ build() {
 
 demo() {
     dotnet run --project src/Samples -c Release -v quiet -- train "$@"
+}
+
+bench() {
+    dotnet run --project test/Microsoft.ML.SparseCtr.Benchmarks -c Release -v quiet -- "$@"
 }
 
 # Runs every test project and adds up what the runners report; fails when a test fails, a run breaks off, or none ran.
