@@ -1,0 +1,83 @@
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+/// <summary>The README's first pipeline: from a log to a served model.</summary>
+public class PipelineTests
+{
+    private const int Kinds = 4;
+
+    private readonly MLContext _mlContext = new(seed: 1);
+
+    private sealed class Impression
+    {
+        public bool Label { get; set; }
+        public string User { get; set; } = "";
+        public string Item { get; set; } = "";
+        public string Category { get; set; } = "";
+        public long Timestamp { get; set; }
+        public float Price { get; set; }
+    }
+
+    private sealed class Prediction
+    {
+        public float Probability { get; set; }
+    }
+
+    [Fact]
+    public void A_log_is_split_learned_from_saved_and_served_with_what_has_happened_since()
+    {
+        IDataView log = _mlContext.Data.LoadFromEnumerable(Impressions(6_000));
+        TimeSplit split = _mlContext.Data.SplitByTime(log, testFraction: 0.1);
+        IEstimator<ITransformer> pipeline = _mlContext.Transforms.Conversion.MapValueToKey([new InputOutputColumnPair("Item"), new InputOutputColumnPair("Category")])
+            .Append(_mlContext.Transforms.BehaviorSequence(history: log, fieldColumnNames: ["Category"]))
+            .Append(_mlContext.Transforms.RunningRate(history: log, keyColumnNames: ["Item", "User"]))
+            .Append(_mlContext.Ranking.Trainers.SparseCtr(new SparseCtrTrainer.Options
+            {
+                CandidateColumnNames = ["Category"],
+                HistoryColumnNames = ["HistoryCategory"],
+                NumericColumnNames = ["ItemRate", "ItemCount", "UserRate", "UserCount", "Price"],
+                EmbeddingDimension = 8,
+                ModelDimension = 16,
+                NumberOfHeads = 2,
+                ItemDropout = 0.1,
+                HistoryLength = 20,
+                LearningRate = 1e-2,
+            }));
+        ITransformer model = pipeline.Fit(split.TrainSet);
+        CtrMetrics metrics = _mlContext.Ranking.EvaluateCtr(model.Transform(split.TestSet), groupColumnName: "User");
+        Assert.InRange(metrics.AreaUnderRocCurve, 0.8, 1);
+        Assert.Equal(600, metrics.NumberOfRows);
+
+        using var file = new ModelZip(_mlContext, model, log.Schema);
+        ITransformer loaded = file.Load();
+        using PredictionEngine<Impression, Prediction> engine = _mlContext.Model.CreatePredictionEngine<Impression, Prediction>(loaded);
+
+        // A new user sees something, and everyone knows what that user likes.
+        const long later = 10_000_000;
+        Impression liked = Of(later + 100, "newcomer", item: 5), other = Of(later + 100, "newcomer", item: 6);
+        float before = engine.Predict(liked).Probability - engine.Predict(other).Probability;
+        loaded.AppendEvents(_mlContext.Data.LoadFromEnumerable(new[] { Of(later, "newcomer", item: 1) }));
+        float after = engine.Predict(liked).Probability - engine.Predict(other).Probability;
+        Assert.True(after > before + 0.3, $"{before} {after}");
+    }
+
+    /// <summary>Users click what has the category of the item shown before.</summary>
+    private static Impression[] Impressions(int count)
+    {
+        var random = new Random(1);
+        var last = new int[50];
+        return Enumerable.Range(0, count).Select(i =>
+        {
+            int user = random.Next(last.Length), item = random.Next(Kinds * 5);
+            bool matches = last[user] % Kinds == item % Kinds;
+            last[user] = item;
+            Impression impression = Of(60 * i, $"user {user}", item);
+            impression.Label = random.NextDouble() < (matches ? 0.9 : 0.1);
+            return impression;
+        }).ToArray();
+    }
+
+    private static Impression Of(long time, string user, int item)
+        => new() { User = user, Item = $"item {item}", Category = $"category {item % Kinds}", Timestamp = time, Price = item };
+}
