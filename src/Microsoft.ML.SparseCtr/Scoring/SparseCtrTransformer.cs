@@ -9,7 +9,7 @@ namespace Microsoft.ML.SparseCtr;
 /// A trained SparseCTR network. It adds Score (the logit), Probability and PredictedLabel to each row. A view is scored in batches, as far as
 /// it is read; consecutive rows with the same history, such as those of one request, have it encoded once. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine over it, when no one uses it any more.
 /// </summary>
-public sealed class SparseCtrTransformer : ITransformer, IDisposable
+public sealed class SparseCtrTransformer : ColumnAddingTransformer, IDisposable
 {
     private readonly IHost _host;
     private readonly SparseCtrNetwork _network;
@@ -25,30 +25,10 @@ public sealed class SparseCtrTransformer : ITransformer, IDisposable
 
     internal SparseCtrConfig Config { get; }
 
-    /// <inheritdoc/>
-    public bool IsRowToRowMapper => true;
+    private protected override ColumnAddingMapper MapperFor(DataViewSchema schema) => new ScoringMapper(this, schema);
 
-    /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => GetRowToRowMapper(inputSchema).OutputSchema;
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column that the network reads is missing, of the wrong type, or has other keys than in training.</exception>
-    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
-    {
-        ArgumentNullException.ThrowIfNull(inputSchema);
-        return new ScoringMapper(this, inputSchema);
-    }
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column that the network reads is missing, of the wrong type, or has other keys than in training.</exception>
-    public IDataView Transform(IDataView input)
-    {
-        ArgumentNullException.ThrowIfNull(input);
-        return new ScoringMapper(this, input.Schema).Map(input);
-    }
-
-    void ICanSaveModel.Save(ModelSaveContext ctx)
-        => SparseCtrLoader.Entries.Save(ctx, writer => ModelFile.WriteConfig(Config, writer), stream => ModelFile.WriteWeights(_network, stream));
+    private protected override void Save(ModelSaveContext context)
+        => SparseCtrLoader.Entries.Save(context, writer => ModelFile.WriteConfig(Config, writer), stream => ModelFile.WriteWeights(_network, stream));
 
     /// <summary>Frees the network's weights.</summary>
     public void Dispose() => _network.Dispose();

@@ -8,7 +8,7 @@ namespace Microsoft.ML.SparseCtr;
 /// Adds to each row the history of its user, from an index of events that it holds. Safe for concurrent use, <see cref="Append(IDataView)"/>
 /// included: who reads a row sees all of an appended log or none of it.
 /// </summary>
-public sealed class BehaviorSequenceTransformer : ITransformer, IEventAppender
+public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEventAppender
 {
     internal const string HistoryTimestamp = nameof(HistoryTimestamp);
 
@@ -26,26 +26,8 @@ public sealed class BehaviorSequenceTransformer : ITransformer, IEventAppender
         _indexes = new EventIndexes(NewBuilder, indexes);
     }
 
-    /// <inheritdoc/>
-    public bool IsRowToRowMapper => true;
-
     /// <summary>Events that the index holds.</summary>
     public long NumberOfEvents => _indexes.Current.Sum(index => (long)index.Count);
-
-    /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => GetRowToRowMapper(inputSchema).OutputSchema;
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing, of the wrong type, or has other keys than at Fit.</exception>
-    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => MapperFor(inputSchema);
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing, of the wrong type, or has other keys than at Fit.</exception>
-    public IDataView Transform(IDataView input)
-    {
-        ArgumentNullException.ThrowIfNull(input);
-        return MapperFor(input.Schema).Map(input);
-    }
 
     /// <summary>
     /// Adds newer events, without building the index anew: this costs as much as reading them and, now and then, merging them with those
@@ -91,8 +73,8 @@ public sealed class BehaviorSequenceTransformer : ITransformer, IEventAppender
         return _indexes.PrepareToAppend(older => builder.Build(_options.MinimumGapSeconds, older));
     }
 
-    void ICanSaveModel.Save(ModelSaveContext ctx) => BehaviorSequenceLoader.Entries.Save(
-        ctx, new BehaviorSequenceFile(_options, _userType, _fields.Select(field => field.Config).ToArray()).Write, stream =>
+    private protected override void Save(ModelSaveContext context) => BehaviorSequenceLoader.Entries.Save(
+        context, new BehaviorSequenceFile(_options, _userType, _fields.Select(field => field.Config).ToArray()).Write, stream =>
         {
             var writer = new ArrayWriter(stream);
             foreach (KeyedField field in _fields.OfType<KeyedField>())
@@ -135,9 +117,8 @@ public sealed class BehaviorSequenceTransformer : ITransformer, IEventAppender
         return new IdReader(row, row.Schema[_options.UserColumnName]);
     }
 
-    private Mapper MapperFor(DataViewSchema schema)
+    private protected override ColumnAddingMapper MapperFor(DataViewSchema schema)
     {
-        ArgumentNullException.ThrowIfNull(schema);
         CheckRows(_host, MLNetInternals.ShapeOf(schema), _options);
         CheckUser(schema);
         foreach (KeyedField field in _fields.OfType<KeyedField>())

@@ -8,7 +8,7 @@ namespace Microsoft.ML.SparseCtr;
 /// Adds to each row the rates and counts of its keys, from an index of events that it holds. Safe for concurrent use,
 /// <see cref="Append"/> included.
 /// </summary>
-public sealed class RunningRateTransformer : ITransformer, IEventAppender
+public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppender
 {
     private readonly IHost _host;
     private readonly RunningRateEstimator.Options _options;
@@ -28,28 +28,10 @@ public sealed class RunningRateTransformer : ITransformer, IEventAppender
         _indexes = IndexTypes.Select((type, i) => new EventIndexes(() => NewBuilder(type), indexes is null ? [] : [indexes[i]])).ToArray();
     }
 
-    /// <inheritdoc/>
-    public bool IsRowToRowMapper => true;
-
     /// <summary>Events that the index holds.</summary>
     public long NumberOfEvents => _indexes[^1].Current.Sum(index => (long)index.Count);
 
     private IEnumerable<IdType> IndexTypes => [.. _keyTypes, new IdType(IdKind.Number)];
-
-    /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => GetRowToRowMapper(inputSchema).OutputSchema;
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
-    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => MapperFor(inputSchema);
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of the wrong type.</exception>
-    public IDataView Transform(IDataView input)
-    {
-        ArgumentNullException.ThrowIfNull(input);
-        return MapperFor(input.Schema).Map(input);
-    }
 
     /// <summary>Adds events, in any order of time, without building the index anew.</summary>
     /// <param name="events">Events with the columns of the log that the index was made of.</param>
@@ -103,7 +85,7 @@ public sealed class RunningRateTransformer : ITransformer, IEventAppender
         }
     }
 
-    void ICanSaveModel.Save(ModelSaveContext ctx) => RunningRateLoader.Entries.Save(ctx, new RunningRateFile(_options, _keyTypes).Write, stream =>
+    private protected override void Save(ModelSaveContext context) => RunningRateLoader.Entries.Save(context, new RunningRateFile(_options, _keyTypes).Write, stream =>
     {
         if (!_options.SaveEvents)
             return;
@@ -144,9 +126,8 @@ public sealed class RunningRateTransformer : ITransformer, IEventAppender
 
     private IdReader[] KeyReaders(DataViewRow row) => _options.KeyColumnNames.Select(name => new IdReader(row, row.Schema[name])).ToArray();
 
-    private Mapper MapperFor(DataViewSchema schema)
+    private protected override ColumnAddingMapper MapperFor(DataViewSchema schema)
     {
-        ArgumentNullException.ThrowIfNull(schema);
         CheckRows(_host, MLNetInternals.ShapeOf(schema), _options);
         CheckKeys(schema);
         return new Mapper(this, schema);

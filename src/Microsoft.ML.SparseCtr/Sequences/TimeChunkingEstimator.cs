@@ -35,7 +35,7 @@ public sealed class TimeChunkingEstimator : IEstimator<TimeChunkingTransformer>
 }
 
 /// <summary>Adds to each row the chunks of its history.</summary>
-public sealed class TimeChunkingTransformer : ITransformer
+public sealed class TimeChunkingTransformer : ColumnAddingTransformer
 {
     private readonly IHost _host;
     private readonly TimeChunkingOptions _options;
@@ -46,31 +46,12 @@ public sealed class TimeChunkingTransformer : ITransformer
         _options = options;
     }
 
-    /// <inheritdoc/>
-    public bool IsRowToRowMapper => true;
-
-    /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => GetRowToRowMapper(inputSchema).OutputSchema;
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">The input column is missing or has the wrong type.</exception>
-    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => MapperFor(inputSchema);
-
-    /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">The input column is missing or has the wrong type.</exception>
-    public IDataView Transform(IDataView input)
-    {
-        ArgumentNullException.ThrowIfNull(input);
-        return MapperFor(input.Schema).Map(input);
-    }
-
-    void ICanSaveModel.Save(ModelSaveContext ctx) => TimeChunkingLoader.Entries.Save(ctx, _options.Write);
+    private protected override void Save(ModelSaveContext context) => TimeChunkingLoader.Entries.Save(context, _options.Write);
 
     internal void Check(SchemaShape schema) => new InputColumn("history timestamp", _options.InputColumnName, ColumnContent.TimestampPerBehavior).Check(_host, schema);
 
-    private Mapper MapperFor(DataViewSchema schema)
+    private protected override ColumnAddingMapper MapperFor(DataViewSchema schema)
     {
-        ArgumentNullException.ThrowIfNull(schema);
         Check(MLNetInternals.ShapeOf(schema));
         return new Mapper(_options, schema);
     }
