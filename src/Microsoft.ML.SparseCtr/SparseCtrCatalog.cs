@@ -71,11 +71,12 @@ public static class SparseCtrCatalog
     /// </summary>
     /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
     /// <param name="history">The event log, in any order of time: the rows themselves, or any other view with these columns.</param>
-    /// <param name="userColumnName">Whose events they are, in log and rows: text, a whole number, or a key for one of them.</param>
+    /// <param name="userColumnName">Whose events they are, in log and rows: text, a number, or a key for one of them.</param>
     /// <param name="itemColumnName">The log's items: a key, text or a number. Where the rows have keys of this name, the history gets the same keys.</param>
     /// <param name="timestampColumnName">The time, in log and rows: Unix seconds (Int64) or DateTime.</param>
     /// <param name="fieldColumnNames">Further columns of the log that histories carry.</param>
     /// <param name="historyLength">Events of a history, at most. 1 to 100,000.</param>
+    /// <param name="delaySeconds">Seconds after which an event is known where predictions are made. At least 0.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column of the log is missing or has the wrong type, or an argument is out of its range.</exception>
     public static BehaviorSequenceEstimator BehaviorSequence(
         this TransformsCatalog catalog,
@@ -84,7 +85,8 @@ public static class SparseCtrCatalog
         string itemColumnName = "Item",
         string timestampColumnName = "Timestamp",
         string[]? fieldColumnNames = null,
-        int historyLength = 200)
+        int historyLength = 200,
+        long delaySeconds = 0)
         => catalog.BehaviorSequence(history, new BehaviorSequenceEstimator.Options
         {
             UserColumnName = userColumnName,
@@ -92,9 +94,10 @@ public static class SparseCtrCatalog
             TimestampColumnName = timestampColumnName,
             FieldColumnNames = fieldColumnNames ?? [],
             HistoryLength = historyLength,
+            DelaySeconds = delaySeconds,
         });
 
-    /// <inheritdoc cref="BehaviorSequence(TransformsCatalog, IDataView, string, string, string, string[], int)"/>
+    /// <inheritdoc cref="BehaviorSequence(TransformsCatalog, IDataView, string, string, string, string[], int, long)"/>
     /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
     /// <param name="history">The event log.</param>
     /// <param name="options">Columns, lengths and delays.</param>
@@ -112,10 +115,11 @@ public static class SparseCtrCatalog
     /// </summary>
     /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
     /// <param name="history">The event log with labels: the rows themselves, or any other view with these columns.</param>
-    /// <param name="keyColumnNames">The columns, in log and rows, whose rates are wanted: text, whole numbers, or keys for one of them.</param>
+    /// <param name="keyColumnNames">The columns, in log and rows, whose rates are wanted: text, numbers, or keys for one of them.</param>
     /// <param name="labelColumnName">The log's label: a Boolean, or a Single, which may be any number, such as a rating.</param>
     /// <param name="timestampColumnName">The time, in log and rows: Unix seconds (Int64) or DateTime.</param>
     /// <param name="priorWeight">As many events at the overall rate are added to those of a key. At least 0.</param>
+    /// <param name="delaySeconds">Seconds after which an event is known where predictions are made. At least 0.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column of the log is missing or has the wrong type, or an argument is out of its range.</exception>
     public static RunningRateEstimator RunningRate(
         this TransformsCatalog catalog,
@@ -123,16 +127,18 @@ public static class SparseCtrCatalog
         string[] keyColumnNames,
         string labelColumnName = "Label",
         string timestampColumnName = "Timestamp",
-        double priorWeight = 10)
+        double priorWeight = 10,
+        long delaySeconds = 0)
         => catalog.RunningRate(history, new RunningRateEstimator.Options
         {
             KeyColumnNames = keyColumnNames,
             LabelColumnName = labelColumnName,
             TimestampColumnName = timestampColumnName,
             PriorWeight = priorWeight,
+            DelaySeconds = delaySeconds,
         });
 
-    /// <inheritdoc cref="RunningRate(TransformsCatalog, IDataView, string[], string, string, double)"/>
+    /// <inheritdoc cref="RunningRate(TransformsCatalog, IDataView, string[], string, string, double, long)"/>
     /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
     /// <param name="history">The event log with labels.</param>
     /// <param name="options">Columns, smoothing and delay.</param>
@@ -182,22 +188,37 @@ public static class SparseCtrCatalog
     /// <summary>Splits rows by time, at given instants. Nothing is read before a part is, and nothing is copied.</summary>
     /// <param name="catalog">The catalog: <c>mlContext.Data</c>.</param>
     /// <param name="data">The rows, in any order.</param>
-    /// <param name="testStart">The test set begins with rows of this time.</param>
+    /// <param name="testStart">The test set begins with rows of this time. Taken as UTC unless its Kind says Local, as a column would be.</param>
     /// <param name="validationStart">The validation set begins with rows of this time; null for no such part.</param>
     /// <param name="timestampColumnName">The time of a row: Unix seconds (Int64) or DateTime.</param>
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or has the wrong type, or the instants are in the wrong order.</exception>
     public static TimeSplit SplitByTime(
-        this DataOperationsCatalog catalog, IDataView data, DateTimeOffset testStart, DateTimeOffset? validationStart = null, string timestampColumnName = "Timestamp")
+        this DataOperationsCatalog catalog, IDataView data, DateTime testStart, DateTime? validationStart = null, string timestampColumnName = "Timestamp")
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
-        return TimeSplit.ByInstants(
-            MLNetInternals.EnvironmentOf(catalog), data, timestampColumnName, testStart.ToUnixTimeSeconds(), validationStart?.ToUnixTimeSeconds());
+        return catalog.SplitByTime(
+            data, ColumnReader.UnixSeconds(testStart), validationStart is { } start ? ColumnReader.UnixSeconds(start) : null, timestampColumnName);
+    }
+
+    /// <inheritdoc cref="SplitByTime(DataOperationsCatalog, IDataView, DateTime, DateTime?, string)"/>
+    /// <param name="catalog">The catalog: <c>mlContext.Data</c>.</param>
+    /// <param name="data">The rows, in any order.</param>
+    /// <param name="testStart">The test set begins with rows of this time, in Unix seconds.</param>
+    /// <param name="validationStart">The validation set begins with rows of this time, in Unix seconds; null for no such part.</param>
+    /// <param name="timestampColumnName">The time of a row: Unix seconds (Int64) or DateTime.</param>
+    public static TimeSplit SplitByTime(
+        this DataOperationsCatalog catalog, IDataView data, long testStart, long? validationStart = null, string timestampColumnName = "Timestamp")
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        return TimeSplit.ByInstants(MLNetInternals.EnvironmentOf(catalog), data, timestampColumnName, testStart, validationStart);
     }
 
     /// <summary>
     /// Adds newer events to every BehaviorSequence and RunningRate of a model: what has happened since it was trained, or the whole log where
-    /// the model was saved without it. Predictions made meanwhile see all of the events or none. Append logs one after the other.
+    /// the model was saved without it. Of what is appended, each of the transformers shows all or nothing to a prediction made meanwhile. Append
+    /// logs one after the other.
     /// </summary>
     /// <param name="model">A fitted or loaded pipeline, or one of its transformers.</param>
     /// <param name="events">Events with the columns of the logs that the transformers were fitted on.</param>
@@ -209,11 +230,10 @@ public static class SparseCtrCatalog
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(events);
-        IEventAppender[] appenders = Parts(model).OfType<IEventAppender>().ToArray();
+        IEventAppender[] appenders = Parts(model).OfType<IEventAppender>().Distinct().ToArray();
         if (appenders.Length == 0)
             throw new ArgumentException("The model has no BehaviorSequence or RunningRate to append events to.", nameof(model));
-        foreach (Action append in appenders.Select(appender => appender.PrepareToAppend(events)).ToArray())
-            append();
+        EventIndexes.Appending.Commit(appenders.Select(appender => appender.PrepareToAppend(events)).ToArray());
 
         static IEnumerable<ITransformer> Parts(ITransformer part) => part is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [part];
     }
@@ -231,7 +251,7 @@ public static class SparseCtrCatalog
     /// <param name="data">Scored rows; those without a label (NaN) are left out.</param>
     /// <param name="labelColumnName">The label: a Boolean, or a Single that is 0 or 1.</param>
     /// <param name="scoreColumnName">The score, a Single: higher means more likely clicked.</param>
-    /// <param name="probabilityColumnName">The predicted probability of a click, a Single.</param>
+    /// <param name="probabilityColumnName">The predicted probability of a click, a Single. Null leaves out all but what ranks.</param>
     /// <param name="groupColumnName">
     /// What GAUC groups by, such as the user: a key, a whole number or text, missing ones a group of their own. Null leaves GAUC out.
     /// </param>
@@ -252,7 +272,7 @@ public static class SparseCtrCatalog
         IDataView data,
         string labelColumnName = "Label",
         string scoreColumnName = "Score",
-        string probabilityColumnName = "Probability",
+        string? probabilityColumnName = "Probability",
         string? groupColumnName = null,
         string? rowGroupColumnName = null,
         int truncationLevel = 10,

@@ -52,7 +52,7 @@ internal static class Demo
             + Invariant($"baseline_auc={baseline:F4} rows={metrics.NumberOfRows} seconds={clock.Elapsed.TotalSeconds:F0}"));
 
         double AucOf(string column)
-            => mlContext.Ranking.EvaluateCtr(scored, scoreColumnName: column, probabilityColumnName: column).AreaUnderRocCurve;
+            => mlContext.Ranking.EvaluateCtr(scored, scoreColumnName: column, probabilityColumnName: null).AreaUnderRocCurve;
     }
 
     /// <summary>What the second process does: it knows the .zip and the rows to score, nothing else.</summary>
@@ -90,17 +90,18 @@ internal static class Demo
     {
         TransformsCatalog transforms = mlContext.Transforms;
         string[] ids = ["Item", "Category", "Age", "Tags", "UserFacts"];
-        return transforms.Conversion.MapValueToKey(ids.Select(name => new InputOutputColumnPair(name)).ToArray())
-            .Append(transforms.BehaviorSequence(history: log, fieldColumnNames: ["Category", "Age", "Action"]))
-            .Append(transforms.Conversion.MapValueToKey("HistoryAction"))
-            .Append(transforms.RunningRate(history: log, keyColumnNames: ["Item", "User"]))
+        // Rates before keys: new items have rates, but no keys in a mapping made before they came.
+        return transforms.RunningRate(history: log, keyColumnNames: ["Item", "User"])
             .Append(transforms.RunningRate(history: log, new RunningRateEstimator.Options
             {
                 KeyColumnNames = ["Item", "User"],
                 LabelColumnName = "Action",
                 RateSuffix = "Action",
                 CountSuffix = null,
-            }));
+            }))
+            .Append(transforms.Conversion.MapValueToKey(ids.Select(name => new InputOutputColumnPair(name)).ToArray()))
+            .Append(transforms.BehaviorSequence(history: log, fieldColumnNames: ["Category", "Age", "Action"]))
+            .Append(transforms.Conversion.MapValueToKey("HistoryAction"));
     }
 
     private static SparseCtrTrainer.Options OptionsFor(ClickData data, DemoArguments arguments)

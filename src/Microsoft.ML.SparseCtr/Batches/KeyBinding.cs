@@ -29,7 +29,7 @@ internal static class KeyBinding
             string column = field.ColumnName ?? field.HistoryColumnName!;
             ulong count = CountOf(schema[column]);
             if (count > int.MaxValue - 2)
-                throw new InvalidOperationException($"Column '{column}' has {count:N0} keys; expected at most {int.MaxValue - 2:N0}.");
+                throw new InvalidOperationException($"Column '{column}' has {count:N0} keys; expected at most {int.MaxValue - 2:N0}, as Hash makes them with a numberOfBits of 30 or less.");
             return field with { KeyCount = (int)count };
         }
     }
@@ -58,37 +58,15 @@ internal static class KeyBinding
 
     private static void CheckSameKeys(DataViewSchema.Column candidate, DataViewSchema.Column history)
     {
-        bool same = CountOf(candidate) == CountOf(history) && KeyValuesAreEqual(candidate, history);
+        bool same = CountOf(candidate) == CountOf(history) && (KeyValues.TypeOf(candidate) is null
+            ? KeyValues.TypeOf(history) is null
+            : KeyValues.Of(candidate) is { } values && KeyValues.Of(history) is { } others && values.Equals(others));
         if (!same)
         {
             throw new InvalidOperationException(
                 $"Columns '{candidate.Name}' and '{history.Name}' share embeddings, but their keys stand for different values. "
                 + "Map both with the same keys: one MapValueToKey over both columns with keyData, or Hash with the same number of bits.");
         }
-    }
-
-    private static bool KeyValuesAreEqual(DataViewSchema.Column left, DataViewSchema.Column right)
-    {
-        if (KeyValueType(left) is not PrimitiveDataViewType type || !type.Equals(KeyValueType(right)))
-            return KeyValueType(left) is null && KeyValueType(right) is null;
-        if (type is TextDataViewType)
-            return ValuesOf<ReadOnlyMemory<char>>(left).Zip(ValuesOf<ReadOnlyMemory<char>>(right)).All(pair => pair.First.Span.SequenceEqual(pair.Second.Span));
-        return AreEqual<int>() ?? AreEqual<uint>() ?? AreEqual<long>() ?? AreEqual<ulong>() ?? AreEqual<short>() ?? AreEqual<ushort>()
-            ?? AreEqual<sbyte>() ?? AreEqual<byte>() ?? AreEqual<float>() ?? AreEqual<double>() ?? AreEqual<DateTime>() ?? AreEqual<bool>() ?? false;
-
-        // Null where the key values are not of this type.
-        bool? AreEqual<T>() => type.RawType == typeof(T) ? ValuesOf<T>(left).SequenceEqual(ValuesOf<T>(right)) : null;
-    }
-
-    /// <summary>The type of the values that a column's keys stand for; null where they are not known, as after Hash.</summary>
-    private static PrimitiveDataViewType? KeyValueType(DataViewSchema.Column column)
-        => (column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type as VectorDataViewType)?.ItemType;
-
-    private static IEnumerable<T> ValuesOf<T>(DataViewSchema.Column column)
-    {
-        VBuffer<T> values = default;
-        column.GetKeyValues(ref values);
-        return values.DenseValues();
     }
 
     /// <summary>

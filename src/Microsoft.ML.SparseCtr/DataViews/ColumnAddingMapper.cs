@@ -27,11 +27,14 @@ internal abstract class ColumnAddingMapper : IRowToRowMapper
     /// <summary>Makes the <see cref="ValueGetter{TValue}"/> of each added column over a row in which the columns read are active.</summary>
     protected abstract Delegate[] MakeGetters(DataViewRow input);
 
+    /// <summary>Whether several rows are computed at once where a view is read in its order.</summary>
+    protected virtual bool ReadsAhead => false;
+
     /// <summary>
-    /// Where a mapper computes several rows at once: makes the getters over a cursor that runs through all of a view in its order, and what
-    /// is to be disposed with the cursor. Null, the default, computes each row for itself.
+    /// Makes the getters over a cursor that runs through all of a view in its order, and what is to be disposed with the cursor. Called only
+    /// where <see cref="ReadsAhead"/>.
     /// </summary>
-    protected virtual (Delegate[] Getters, IDisposable Resource)? MakeGettersAhead(DataViewRowCursor cursor, IDataView input) => null;
+    protected virtual (Delegate[] Getters, IDisposable Resource) MakeGettersAhead(DataViewRowCursor cursor, IDataView input) => throw new NotSupportedException();
 
     public IDataView Map(IDataView input) => new View(this, input);
 
@@ -116,24 +119,38 @@ internal abstract class ColumnAddingMapper : IRowToRowMapper
         public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
         {
             DataViewSchema.Column[] active = columnsNeeded.ToArray();
-            DataViewRowCursor cursor = input.GetRowCursor(mapper.GetDependencies(active), rand);
-            IDisposable? resource = null;
-            var columns = new Columns(mapper, cursor, active, () =>
-            {
-                bool inOrder = rand is null || !input.CanShuffle;
-                if (!inOrder || mapper.MakeGettersAhead(cursor, input) is not { } ahead)
-                    return mapper.MakeGetters(cursor);
-                resource = ahead.Resource;
-                return ahead.Getters;
-            });
-            return new Cursor(columns, cursor, resource);
+            bool ahead = mapper.ReadsAhead && (rand is null || !input.CanShuffle);
+            return Open(input.GetRowCursor(mapper.GetDependencies(active), rand), active, ahead);
         }
 
         public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
         {
             DataViewSchema.Column[] active = columnsNeeded.ToArray();
-            return input.GetRowCursorSet(mapper.GetDependencies(active), n, rand)
-                .Select(cursor => new Cursor(new Columns(mapper, cursor, active, () => mapper.MakeGetters(cursor)), cursor, resource: null)).ToArray();
+            // One cursor that computes many rows at once is faster than several that compute one.
+            if (mapper.ReadsAhead && (rand is null || !input.CanShuffle))
+                return [GetRowCursor(active)];
+            return input.GetRowCursorSet(mapper.GetDependencies(active), n, rand).Select(cursor => Open(cursor, active, ahead: false)).ToArray();
+        }
+
+        private Cursor Open(DataViewRowCursor cursor, DataViewSchema.Column[] active, bool ahead)
+        {
+            IDisposable? resource = null;
+            try
+            {
+                var columns = new Columns(mapper, cursor, active, () =>
+                {
+                    if (!ahead)
+                        return mapper.MakeGetters(cursor);
+                    (Delegate[] getters, resource) = mapper.MakeGettersAhead(cursor, input);
+                    return getters;
+                });
+                return new Cursor(columns, cursor, resource);
+            }
+            catch
+            {
+                cursor.Dispose();
+                throw;
+            }
         }
     }
 

@@ -15,7 +15,7 @@ internal static class ColumnReader
         Dictionary<string, ulong>.AlternateLookup<ReadOnlySpan<char>> lookup = numberOfText.GetAlternateLookup<ReadOnlySpan<char>>();
         return column.Type is TextDataViewType
             ? Value<ReadOnlyMemory<char>, ulong>(row, column, value => NumberOf(value.Span))
-            : WholeNumber(WholeNumbers.Reader(row, column));
+            : WholeNumber(NumberTypes.Reader(row, column));
 
         static Func<ulong> WholeNumber(Func<long> read) => () => (ulong)read();
 
@@ -48,9 +48,10 @@ internal static class ColumnReader
 
     /// <inheritdoc cref="Timestamps"/>
     public static Func<long> Timestamp(DataViewRow row, DataViewSchema.Column column)
-        => column.Type == NumberDataViewType.Int64 ? WholeNumbers.Reader(row, column) : Value<DateTime, long>(row, column, UnixSeconds);
+        => column.Type == NumberDataViewType.Int64 ? NumberTypes.Reader(row, column) : Value<DateTime, long>(row, column, UnixSeconds);
 
-    private static long UnixSeconds(DateTime time)
+    /// <summary>Unix seconds, rounded down. A DateTime of unspecified kind is taken as UTC.</summary>
+    public static long UnixSeconds(DateTime time)
         => (long)Math.Floor(((time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time) - DateTime.UnixEpoch).TotalSeconds);
 
     public static Func<float[]> Numbers(DataViewRow row, DataViewSchema.Column column)

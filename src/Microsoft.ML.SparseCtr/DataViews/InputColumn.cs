@@ -24,6 +24,12 @@ internal enum ColumnContent
     /// <summary>A Single.</summary>
     Number,
 
+    /// <summary>A Single, which may be any number, or a Boolean.</summary>
+    NumberOrBoolean,
+
+    /// <summary>Text, a number, or a key for one of them.</summary>
+    Id,
+
     /// <summary>A key, a whole number or text, of which only equality counts.</summary>
     Group,
 
@@ -37,8 +43,8 @@ internal enum ColumnContent
     Scalar,
 }
 
-/// <summary>A column that the network reads, and the checks that it is there and as expected.</summary>
-/// <param name="Role">What the column is to the trainer, in the words of an error message.</param>
+/// <summary>A column that is read, and the checks that it is there and as expected.</summary>
+/// <param name="Role">What the column is to who reads it, in the words of an error message.</param>
 /// <param name="Name">The column's name.</param>
 /// <param name="Content">What it must hold.</param>
 internal sealed record InputColumn(string Role, string Name, ColumnContent Content)
@@ -89,6 +95,8 @@ internal sealed record InputColumn(string Role, string Name, ColumnContent Conte
             ColumnContent.KeyPerBehavior => !isScalar && column.IsKey,
             ColumnContent.Numbers => isSingle && column.Kind != SchemaShape.Column.VectorKind.VariableVector,
             ColumnContent.Number => isScalar && isSingle,
+            ColumnContent.NumberOrBoolean => isScalar && (isSingle || column.ItemType == BooleanDataViewType.Instance),
+            ColumnContent.Id => isScalar && column.ItemType is TextDataViewType or NumberDataViewType,
             ColumnContent.Group => isScalar && (column.IsKey || column.ItemType is TextDataViewType
                 || (column.ItemType is NumberDataViewType && column.ItemType != NumberDataViewType.Single && column.ItemType != NumberDataViewType.Double)),
             ColumnContent.Timestamp => isScalar && isTime,
@@ -106,6 +114,8 @@ internal sealed record InputColumn(string Role, string Name, ColumnContent Conte
         ColumnContent.KeyPerBehavior => "a vector of keys, one per behavior (see MapValueToKey or Hash)",
         ColumnContent.Numbers => "Single or a vector of Single of known size",
         ColumnContent.Number => "Single",
+        ColumnContent.NumberOrBoolean => "Single or Boolean",
+        ColumnContent.Id => "text, a number, or a key for one of them",
         ColumnContent.Group => "a key, a whole number or text",
         ColumnContent.Timestamp => "Int64 (Unix seconds) or DateTime",
         ColumnContent.TimestampPerBehavior => "a vector of Int64 (Unix seconds) or of DateTime, one per behavior",

@@ -7,7 +7,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>One evaluation: reads a scored view once and computes <see cref="CtrMetrics"/>.</summary>
 internal sealed class CtrEvaluator(
-    string labelColumnName, string scoreColumnName, string probabilityColumnName, string? groupColumnName, string? rowGroupColumnName,
+    string labelColumnName, string scoreColumnName, string? probabilityColumnName, string? groupColumnName, string? rowGroupColumnName,
     int truncationLevel, int numberOfBins)
 {
     private readonly ReliabilityCells _cells = new();
@@ -22,8 +22,9 @@ internal sealed class CtrEvaluator(
         [
             new("label", labelColumnName, ColumnContent.Label),
             new("score", scoreColumnName, ColumnContent.Number),
-            new("probability", probabilityColumnName, ColumnContent.Number),
         ];
+        if (probabilityColumnName is not null)
+            columns.Add(new("probability", probabilityColumnName, ColumnContent.Number));
         if (groupColumnName is not null)
             columns.Add(new("group", groupColumnName, ColumnContent.Group));
         if (rowGroupColumnName is not null)
@@ -48,7 +49,7 @@ internal sealed class CtrEvaluator(
     {
         Func<float> readLabel = ColumnReader.Label(cursor, cursor.Schema[labelColumnName]);
         Func<float> readScore = ColumnReader.Number(cursor, cursor.Schema[scoreColumnName]);
-        Func<float> readProbability = ColumnReader.Number(cursor, cursor.Schema[probabilityColumnName]);
+        Func<float> readProbability = probabilityColumnName is null ? () => 0 : ColumnReader.Number(cursor, cursor.Schema[probabilityColumnName]);
         while (cursor.MoveNext())
         {
             float label = readLabel();
@@ -98,6 +99,7 @@ internal sealed class CtrEvaluator(
         // Last, as it forgets the groups.
         double auc = all.SortAsOneList().AreaUnderRocCurve();
 
+        string? noProbabilities = probabilityColumnName is null ? "no probability column was given" : null;
         string? noRows = _rows == 0 ? "there are no rows with a label" : null;
         string? noClicks = noRows ?? (_clicks == 0 ? "there are no clicks" : null);
         string? oneClass = noClicks ?? (_clicks == _rows ? "every row is a click" : null);
@@ -106,7 +108,7 @@ internal sealed class CtrEvaluator(
         string? noLists = rowGroupColumnName is null ? "no row group column was given" : noClicks;
 
         double logLoss = _lossSum / _rows, rate = (double)_clicks / _rows;
-        ReliabilityBin[] bins = _cells.ToBins(numberOfBins);
+        ReliabilityBin[] bins = noProbabilities is null ? _cells.ToBins(numberOfBins) : [];
         return new CtrMetrics
         {
             NumberOfRows = _rows,
@@ -121,10 +123,10 @@ internal sealed class CtrEvaluator(
             MeanReciprocalRank = Unless(noLists, reciprocalRank.Mean, nameof(CtrMetrics.MeanReciprocalRank)),
             NumberOfLists = gain.Lists,
             NumberOfListsWithoutClicks = gain.Undefined,
-            LogLoss = Unless(noRows, logLoss, nameof(CtrMetrics.LogLoss)),
-            NormalizedEntropy = Unless(oneClass, logLoss / Entropy(rate), nameof(CtrMetrics.NormalizedEntropy)),
-            Calibration = Unless(noClicks, _predictionSum / _clicks, nameof(CtrMetrics.Calibration)),
-            ExpectedCalibrationError = Unless(noRows, CalibrationError(bins), nameof(CtrMetrics.ExpectedCalibrationError)),
+            LogLoss = Unless(noProbabilities ?? noRows, logLoss, nameof(CtrMetrics.LogLoss)),
+            NormalizedEntropy = Unless(noProbabilities ?? oneClass, logLoss / Entropy(rate), nameof(CtrMetrics.NormalizedEntropy)),
+            Calibration = Unless(noProbabilities ?? noClicks, _predictionSum / _clicks, nameof(CtrMetrics.Calibration)),
+            ExpectedCalibrationError = Unless(noProbabilities ?? noRows, CalibrationError(bins), nameof(CtrMetrics.ExpectedCalibrationError)),
             ReliabilityBins = bins,
             UndefinedReasons = _undefinedReasons,
         };

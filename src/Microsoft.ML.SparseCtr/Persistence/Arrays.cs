@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -15,16 +14,16 @@ internal sealed class ArrayWriter(Stream stream)
             stream.Write(MemoryMarshal.AsBytes(values[start..Math.Min(values.Length, start + ArrayReader.PartLength)]));
     }
 
-    /// <summary>UTF-8: where each text ends, then all of them.</summary>
+    /// <summary>UTF-16: where each text ends, then all of them. UTF-8 would not bring back text with a broken surrogate pair.</summary>
     public void WriteTexts(IEnumerable<ReadOnlyMemory<char>> texts)
     {
         var ends = new List<long>();
         long end = 0;
         foreach (ReadOnlyMemory<char> text in texts)
-            ends.Add(end += Encoding.UTF8.GetByteCount(text.Span));
+            ends.Add(end += text.Length);
         Write<long>(CollectionsMarshal.AsSpan(ends));
         foreach (ReadOnlyMemory<char> text in texts)
-            stream.Write(Encoding.UTF8.GetBytes(text.ToString()));
+            stream.Write(MemoryMarshal.AsBytes(text.Span));
     }
 }
 
@@ -35,7 +34,7 @@ internal sealed class ArrayWriter(Stream stream)
 internal sealed class ArrayReader(Stream stream)
 {
     internal const int PartLength = 1 << 16;
-    private const int MaximumTextLength = 64 << 20;
+    private const int MaximumTextLength = 16 << 20;
 
     /// <exception cref="FormatException">The array has another length.</exception>
     public T[] Read<T>(int length) where T : unmanaged
@@ -68,16 +67,17 @@ internal sealed class ArrayReader(Stream stream)
     {
         long[] ends = Read<long>();
         var texts = new ReadOnlyMemory<char>[ends.Length];
-        var bytes = new byte[256];
+        var characters = new char[256];
         long start = 0;
         for (int i = 0; i < ends.Length; i++)
         {
             long length = ends[i] - start;
-            Require(length >= 0 && length <= MaximumTextLength, $"a text claims {length:N0} bytes");
-            if (length > bytes.Length)
-                bytes = new byte[length];
-            stream.ReadExactly(bytes, 0, (int)length);
-            texts[i] = Encoding.UTF8.GetString(bytes, 0, (int)length).AsMemory();
+            Require(length >= 0 && length <= MaximumTextLength, $"a text claims {length:N0} characters");
+            if (length > characters.Length)
+                characters = new char[length];
+            Span<char> text = characters.AsSpan(0, (int)length);
+            stream.ReadExactly(MemoryMarshal.AsBytes(text));
+            texts[i] = text.ToString().AsMemory();
             start = ends[i];
         }
         return texts;

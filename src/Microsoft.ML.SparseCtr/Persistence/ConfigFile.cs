@@ -14,6 +14,7 @@ internal static class ConfigFile
     {
         WriteIndented = true,
         RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
         Converters = { new JsonStringEnumConverter() },
     };
 
@@ -33,6 +34,8 @@ internal static class ConfigFile
         {
             JsonNode root = JsonNode.Parse(json) ?? throw new FormatException("it is empty");
             int version = root[VersionName]?.GetValue<int>() ?? throw new FormatException($"it has no {VersionName}");
+            if (version < 1)
+                throw new FormatException($"it has format version {version}");
             if (version > FormatVersion)
             {
                 throw new FormatException(

@@ -32,11 +32,14 @@ internal sealed class ScoringMapper : ColumnAddingMapper
         });
     }
 
+    protected override bool ReadsAhead => true;
+
     /// <summary>Scores many rows at once by a second cursor, which runs ahead of the first.</summary>
-    protected override (Delegate[] Getters, IDisposable Resource)? MakeGettersAhead(DataViewRowCursor cursor, IDataView input)
+    protected override (Delegate[] Getters, IDisposable Resource) MakeGettersAhead(DataViewRowCursor cursor, IDataView input)
     {
         var ahead = new ScoresAhead(_transformer, input);
-        return (Getters(() => ahead.At(cursor.Position)), ahead);
+        Func<long> time = ColumnReader.Timestamp(cursor, InputSchema[_transformer.Config.TimestampColumnName]);
+        return (Getters(() => ahead.At(cursor.Position, time())), ahead);
     }
 
     private static Delegate[] Getters(Func<float> score) =>
@@ -52,28 +55,30 @@ internal sealed class ScoringMapper : ColumnAddingMapper
     /// </summary>
     private sealed class ScoresAhead(SparseCtrTransformer transformer, IDataView input) : IDisposable
     {
-        private readonly IEnumerator<float> _scores = Scores(transformer, input).GetEnumerator();
+        private readonly IEnumerator<(float Score, long Timestamp)> _scores = Scores(transformer, input).GetEnumerator();
         private long _position = -1;
 
-        public float At(long position)
+        /// <param name="position">The row.</param>
+        /// <param name="timestamp">Its time, by which a view shows itself that is not the same for two cursors.</param>
+        public float At(long position, long timestamp)
         {
-            for (; _position < position; _position++)
-            {
-                if (!_scores.MoveNext())
-                    throw new InvalidOperationException($"The view had a row {position} for one cursor and not for another: views must not change.");
-            }
-            return _scores.Current;
+            bool isThere = true;
+            for (; _position < position && isThere; _position++)
+                isThere = _scores.MoveNext();
+            return isThere && _scores.Current.Timestamp == timestamp ? _scores.Current.Score : throw new InvalidOperationException(
+                $"Row {position} was not the same for two cursors over the view, which scoring reads in parallel: cache a view that changes.");
         }
 
         public void Dispose() => _scores.Dispose();
 
-        private static IEnumerable<float> Scores(SparseCtrTransformer transformer, IDataView input)
+        private static IEnumerable<(float Score, long Timestamp)> Scores(SparseCtrTransformer transformer, IDataView input)
         {
             var reader = new RequestReader(transformer.Config, labelColumnName: null, groupColumnName: null);
             foreach (List<Request> part in reader.Read(input).JoinSameHistories().InPasses())
             {
-                foreach (float score in transformer.Score(part))
-                    yield return score;
+                IEnumerable<Impression> impressions = part.SelectMany(request => request.Impressions);
+                foreach ((float score, Impression impression) in transformer.Score(part).Zip(impressions))
+                    yield return (score, impression.Timestamp);
             }
         }
     }

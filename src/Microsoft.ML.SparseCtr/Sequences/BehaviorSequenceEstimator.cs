@@ -23,6 +23,7 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
     internal BehaviorSequenceEstimator(IHostEnvironment environment, IDataView log, Options options)
     {
         _host = environment.Register(nameof(BehaviorSequenceEstimator));
+        options = options.Copy();
         options.Validate(_host);
         BehaviorSequenceTransformer.CheckLog(_host, log.Schema, options);
         (_log, _options) = (log, options);
@@ -42,7 +43,7 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
     public sealed class Options
     {
         /// <summary>
-        /// Whose events they are, in the log and in the rows: text, a whole number, or a key for one of them, compared by value. Raw ids serve
+        /// Whose events they are, in the log and in the rows: text, a number, or a key for one of them, compared by value. Raw ids serve
         /// better than keys among the rows: MapValueToKey knows no user whom it has not seen when it was fitted. Default "User".
         /// </summary>
         public string UserColumnName { get; set; } = "User";
@@ -89,6 +90,8 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
                 Require(name, nameof(FieldColumnNames));
             if (Carried.Count() != Carried.Distinct().Count())
                 throw Bad(nameof(FieldColumnNames), string.Join(", ", FieldColumnNames), "other columns than the item, and each one once");
+            if (Carried.Any(name => EventField.Prefix + name == BehaviorSequenceTransformer.HistoryTimestamp))
+                throw Bad(nameof(FieldColumnNames), string.Join(", ", Carried), $"other columns than one for {BehaviorSequenceTransformer.HistoryTimestamp}, which is always there");
             if (HistoryLength is < 1 or > 100_000)
                 throw Bad(nameof(HistoryLength), HistoryLength, "1 to 100,000");
             if (DelaySeconds < 0)
@@ -114,7 +117,12 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
         /// <summary>The log's columns that histories carry, the item first.</summary>
         internal IEnumerable<string> Carried => [ItemColumnName, .. FieldColumnNames];
 
-        internal Options Copy() => (Options)MemberwiseClone();
+        internal Options Copy()
+        {
+            var copy = (Options)MemberwiseClone();
+            copy.FieldColumnNames = FieldColumnNames?.ToArray()!;
+            return copy;
+        }
     }
 
     /// <summary>Reads the event log into an index.</summary>
@@ -127,9 +135,9 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
         BehaviorSequenceTransformer.CheckRows(_host, MLNetInternals.ShapeOf(input.Schema), _options);
         EventField[] fields = _options.Carried
             .Select(name => EventField.Create(_log.Schema[name], input.Schema.GetColumnOrNull(name))).ToArray();
-        var transformer = new BehaviorSequenceTransformer(_host, _options.Copy(), IdType.Of(_log.Schema[_options.UserColumnName]), fields, []);
+        var transformer = new BehaviorSequenceTransformer(_host, _options, IdType.Of(_log.Schema[_options.UserColumnName]), fields, index: null);
         transformer.CheckUser(input.Schema);
-        transformer.PrepareToAppend(_log, () => MLNetInternals.CheckAlive(_host))();
+        transformer.Append(_log, () => MLNetInternals.CheckAlive(_host));
         return transformer;
     }
 

@@ -19,15 +19,15 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
     private readonly EventIndexes _indexes;
 
     internal BehaviorSequenceTransformer(
-        IHostEnvironment environment, BehaviorSequenceEstimator.Options options, IdType userType, EventField[] fields, EventIndex[] indexes)
+        IHostEnvironment environment, BehaviorSequenceEstimator.Options options, IdType userType, EventField[] fields, EventIndex? index)
     {
         _host = environment.Register(nameof(BehaviorSequenceTransformer));
         (_options, _userType, _fields) = (options, userType, fields);
-        _indexes = new EventIndexes(NewBuilder, indexes);
+        _indexes = new EventIndexes([NewBuilder], index is null ? null : [index]);
     }
 
     /// <summary>Events that the index holds.</summary>
-    public long NumberOfEvents => _indexes.Current.Sum(index => (long)index.Count);
+    public long NumberOfEvents => _indexes.NumberOfEvents;
 
     /// <summary>
     /// Adds newer events, without building the index anew: this costs as much as reading them and, now and then, merging them with those
@@ -38,12 +38,13 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
     /// <exception cref="InvalidOperationException">
     /// An event is older than the latest of its user, or its time is negative. Nothing has been added then.
     /// </exception>
-    public void Append(IDataView events) => PrepareToAppend(events)();
+    public void Append(IDataView events) => Append(events, checkCanceled: null);
 
-    Action IEventAppender.PrepareToAppend(IDataView events) => PrepareToAppend(events);
+    internal void Append(IDataView events, Action? checkCanceled) => EventIndexes.Appending.Commit([PrepareToAppend(events, checkCanceled)]);
 
-    /// <summary>Does all that can fail, and returns what then adds the events.</summary>
-    internal Action PrepareToAppend(IDataView events, Action? checkCanceled = null)
+    EventIndexes.Appending IEventAppender.PrepareToAppend(IDataView events) => PrepareToAppend(events, checkCanceled: null);
+
+    private EventIndexes.Appending PrepareToAppend(IDataView events, Action? checkCanceled)
     {
         ArgumentNullException.ThrowIfNull(events);
         CheckLog(_host, events.Schema, _options);
@@ -70,7 +71,7 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
             using IChannel channel = _host.Start("Indexing");
             channel.Warning(MessageSensitivity.None, $"Skipped {skipped} events of the log without a user in column '{_options.UserColumnName}'.");
         }
-        return _indexes.PrepareToAppend(older => builder.Build(_options.MinimumGapSeconds, older));
+        return _indexes.PrepareToAppend(older => [builder.Build(_options.MinimumGapSeconds, older[0])]);
     }
 
     private protected override void Save(ModelSaveContext context) => BehaviorSequenceLoader.Entries.Save(
@@ -80,17 +81,17 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
             foreach (KeyedField field in _fields.OfType<KeyedField>())
                 field.Values?.Write(writer);
             if (_options.SaveEvents)
-                _indexes.Merged().Write(writer);
+                _indexes.Merged()[0].Write(writer);
         });
 
     internal static BehaviorSequenceTransformer Load(IHostEnvironment environment, BehaviorSequenceFile file, Stream stream)
     {
         var reader = new ArrayReader(stream);
         EventField[] fields = file.Fields.Select(config => EventField.Restore(config, reader)).ToArray();
-        EventIndex[] indexes = file.Options.SaveEvents
-            ? [EventIndex.Read(reader, file.UserType, (from, count) => fields.Select(field => field.Read(from, count)).ToArray())]
-            : [];
-        return new BehaviorSequenceTransformer(environment, file.Options, file.UserType, fields, indexes);
+        EventIndex? index = file.Options.SaveEvents
+            ? EventIndex.Read(reader, file.UserType, (from, count, _) => fields.Select(field => field.Read(from, count)).ToArray())
+            : null;
+        return new BehaviorSequenceTransformer(environment, file.Options, file.UserType, fields, index);
     }
 
     internal static void CheckLog(IHost host, DataViewSchema schema, BehaviorSequenceEstimator.Options options)
@@ -103,7 +104,7 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
 
     internal static void CheckRows(IHost host, SchemaShape shape, BehaviorSequenceEstimator.Options options)
     {
-        new InputColumn("user", options.UserColumnName, ColumnContent.Group).Check(host, shape);
+        new InputColumn("user", options.UserColumnName, ColumnContent.Id).Check(host, shape);
         new InputColumn("timestamp", options.TimestampColumnName, ColumnContent.Timestamp).Check(host, shape);
     }
 
@@ -152,7 +153,7 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
             {
                 if (foundPosition != input.Position)
                 {
-                    IReadOnlyList<EventIndex> indexes = user.Read() ? transformer._indexes.Filled : [];
+                    IReadOnlyList<EventIndex> indexes = user.Read() ? transformer._indexes.Filled[0] : [];
                     bool isKnown = history.Find(indexes, user, time() - Options.DelaySeconds, Options.HistoryLength);
                     if (!isKnown && Options.UnknownUsers == BehaviorSequenceEstimator.UnknownUserMode.Error)
                         throw new InvalidOperationException($"Row {input.Position}: the event log does not know the user in column '{Options.UserColumnName}'.");
@@ -175,6 +176,7 @@ internal sealed record BehaviorSequenceFile(BehaviorSequenceEstimator.Options Op
     public static BehaviorSequenceFile Parse(string json) => ConfigFile.Parse<BehaviorSequenceFile>(Name, json, file =>
     {
         file.Options.Validate(null);
+        ArrayReader.Require(Enum.IsDefined(file.UserType.Kind), "the users are of no kind of ids");
         ArrayReader.Require(file.Fields.Select(field => field.ColumnName).SequenceEqual(file.Options.Carried), "the fields are not those of the options");
     });
 }

@@ -20,7 +20,7 @@ internal sealed class Blocks<T>
         if (place == 0)
             _blocks.Add(new T[BlockSize]);
         _blocks[^1][place] = value;
-        Count = checked(Count + 1);
+        Count++;
     }
 
     public void AddRange(ReadOnlySpan<T> values)
@@ -46,7 +46,9 @@ internal abstract class EventBuffer
     public abstract void AddRange(EventColumn column);
 
     /// <summary>The values at the given places, in their order.</summary>
-    public abstract EventColumn Gather(int[] places);
+    /// <param name="places">Those of the first id, then those of the next.</param>
+    /// <param name="starts">Where in <paramref name="places"/> each id's begin, and their number.</param>
+    public abstract EventColumn Gather(int[] places, int[] starts);
 }
 
 /// <summary>A finished column of an index. Immutable.</summary>
@@ -73,7 +75,7 @@ internal sealed class EventBuffer<T> : EventBuffer where T : unmanaged
 
     public override void AddRange(EventColumn column) => _values.AddRange(((EventColumn<T>)column).Values);
 
-    public override EventColumn Gather(int[] places) => new EventColumn<T>(_values.Gather(places));
+    public override EventColumn Gather(int[] places, int[] starts) => new EventColumn<T>(_values.Gather(places));
 }
 
 /// <summary>Text: each different value is held once.</summary>
@@ -118,7 +120,7 @@ internal sealed class TextBuffer : EventBuffer
             _codes.Add(codes[code]);
     }
 
-    public override EventColumn Gather(int[] places) => new TextColumn(_codes.Gather(places), [.. _texts]);
+    public override EventColumn Gather(int[] places, int[] starts) => new TextColumn(_codes.Gather(places), [.. _texts]);
 
     private int CodeOf(ReadOnlyMemory<char> text)
     {

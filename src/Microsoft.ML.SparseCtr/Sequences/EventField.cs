@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr;
@@ -30,7 +31,7 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
 
     public abstract EventColumn Read(ArrayReader reader, int count);
 
-    /// <summary>What has to be saved of the field; null for a field that is all in the type of its values.</summary>
+    /// <summary>What has to be saved of the field, beside the values of its keys.</summary>
     public abstract EventFieldConfig Config { get; }
 
     /// <summary>How the field of a log will be carried to rows.</summary>
@@ -43,7 +44,9 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
         {
             IdType ofLog = IdType.Of(log), ofRow = IdType.Of(row.Value);
             if (ofLog != ofRow)
-                throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{log.Name}': the rows have keys for {ofRow}, the event log has {ofLog}");
+            {
+                throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{log.Name}': the rows have {(ofRow.Kind == IdKind.Key ? $"{ofRow} (Hash, or MapValueToKey of a column without a value)" : $"keys for {ofRow}")}, the event log has {ofLog}");
+            }
             return new KeyedField(log.Name, KeyCountOf(row.Value), KeyValues.Of(row.Value), isOfRows: true);
         }
         if (log.Type is KeyDataViewType)
@@ -63,6 +66,7 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
             case EventFieldConfig.Text:
                 return new TextField(config.ColumnName);
             case EventFieldConfig.Key:
+                ArrayReader.Require(config.KeyCount is > 0 and <= uint.MaxValue, $"column '{config.ColumnName}' cannot have {config.KeyCount:N0} keys");
                 KeyValues? values = config.KeyValueType is null ? null : KeyValues.Read(reader, config.KeyValueType);
                 ArrayReader.Require(values is null || (ulong)values.Count == config.KeyCount, $"column '{config.ColumnName}' has {config.KeyCount:N0} keys, but values for {values?.Count:N0}");
                 return new KeyedField(config.ColumnName, config.KeyCount, values, config.KeysAreOfRows);
@@ -81,15 +85,16 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
 
     private static EventField? OfValues(string name, Type raw)
         => !s_valueTypes.Contains(raw) ? null
-            : raw == typeof(float) ? new ValueField<float>(name, NumberDataViewType.Single)
-            : raw == typeof(double) ? new ValueField<double>(name, NumberDataViewType.Double)
             : raw == typeof(bool) ? new ValueField<bool>(name, BooleanDataViewType.Instance)
-            : raw == typeof(DateTime) ? new ValueField<DateTime>(name, DateTimeDataViewType.Instance)
-            : WholeNumbers.Dispatch(raw, new MakeValueField(name));
+            : raw == typeof(DateTime) ? new ValueField<DateTime>(name, DateTimeDataViewType.Instance, InUtc)
+            : NumberTypes.Dispatch(raw, new MakeValueField(name));
 
-    private sealed record MakeValueField(string Name) : IWholeNumberFunction<EventField>
+    private static DateTime InUtc(DateTime time)
+        => DateTime.SpecifyKind(time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time, DateTimeKind.Unspecified);
+
+    private sealed record MakeValueField(string Name) : INumberFunction<EventField>
     {
-        public EventField Of<T>() where T : unmanaged, IBinaryInteger<T> => new ValueField<T>(Name, WholeNumbers.TypeOf<T>());
+        public EventField Of<T>() where T : unmanaged, INumber<T> => new ValueField<T>(Name, NumberTypes.Of<T>());
     }
 
     private static ulong KeyCountOf(DataViewSchema.Column column)
@@ -112,8 +117,11 @@ internal sealed record EventFieldConfig(string ColumnName, string Type, ulong Ke
     public const string Text = nameof(Text);
 }
 
-/// <summary>Values of one type, as they are in the log.</summary>
-internal sealed class ValueField<T>(string columnName, PrimitiveDataViewType type) : EventField(columnName, type) where T : unmanaged
+/// <summary>Values of one type.</summary>
+/// <param name="columnName">The log's column.</param>
+/// <param name="type">The type.</param>
+/// <param name="convert">What becomes of a value of the log; null takes it as it is.</param>
+internal sealed class ValueField<T>(string columnName, PrimitiveDataViewType type, Func<T, T>? convert = null) : EventField(columnName, type) where T : unmanaged
 {
     public override EventFieldConfig Config => new(ColumnName, typeof(T).Name);
 
@@ -129,13 +137,21 @@ internal sealed class ValueField<T>(string columnName, PrimitiveDataViewType typ
         return () =>
         {
             getter(ref value);
-            ((EventBuffer<T>)buffer).Add(value);
+            ((EventBuffer<T>)buffer).Add(convert is null ? value : convert(value));
         };
     }
 
     public override Delegate HistoryGetter(Func<History> history, int column) => History.Getter<T>(history, (index, places, destination) => ((EventColumn<T>)index.Columns[column]).Values[places].CopyTo(destination));
 
-    public override EventColumn Read(ArrayReader reader, int count) => EventColumn<T>.Read(reader, count);
+    public override EventColumn Read(ArrayReader reader, int count)
+    {
+        EventColumn<T> column = EventColumn<T>.Read(reader, count);
+        // Of these two types not all bits are values.
+        bool areValues = typeof(T) == typeof(bool) ? MemoryMarshal.AsBytes(column.Values).IndexOfAnyExceptInRange((byte)0, (byte)1) < 0
+            : typeof(T) != typeof(DateTime) || MemoryMarshal.Cast<T, long>(column.Values).IndexOfAnyExceptInRange(0, DateTime.MaxValue.Ticks) < 0;
+        ArrayReader.Require(areValues, $"column '{ColumnName}' has a value that is no {typeof(T).Name}");
+        return column;
+    }
 }
 
 /// <summary>Text.</summary>
@@ -181,7 +197,7 @@ internal sealed class TextField(string columnName) : EventField(columnName, Text
 internal sealed class KeyedField(string columnName, ulong keyCount, KeyValues? values, bool isOfRows)
     : EventField(columnName, new KeyDataViewType(typeof(uint), keyCount))
 {
-    private readonly Lazy<IdMap> _keyOf = new(() => values!.ToMap());
+    private readonly Lazy<(IdMap Ids, uint[] Keys)> _keyOf = new(() => values!.ToMap());
 
     public override EventFieldConfig Config
         => new(ColumnName, EventFieldConfig.Key, keyCount, values is null ? null : values.Texts is null ? values.Type.RawType.Name : EventFieldConfig.Text, isOfRows);
@@ -196,10 +212,14 @@ internal sealed class KeyedField(string columnName, ulong keyCount, KeyValues? v
     {
         DataViewSchema.Column column = log.Schema[ColumnName];
         var id = new IdReader(log, column);
-        IdType expected = values is null ? new IdType(IdKind.Key, keyCount) : _keyOf.Value.Type;
+        IdType expected = values?.IdType ?? new IdType(IdKind.Key, keyCount);
         if (id.Type != expected)
             throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{ColumnName}': expected {expected}, or keys for them, got {id.Type}");
-        return () => ((EventBuffer<uint>)buffer).Add(!id.Read() ? 0 : values is null ? (uint)id.Number : (uint)(_keyOf.Value.Find(id) + 1));
+        var keys = (EventBuffer<uint>)buffer;
+        if (values is null)
+            return () => keys.Add(id.Read() ? (uint)id.Number : 0);
+        (IdMap ids, uint[] keyOf) = _keyOf.Value;
+        return () => keys.Add(id.Read() && ids.Find(id) is int number and >= 0 ? keyOf[number] : 0);
     }
 
     /// <summary>Throws unless the rows' keys are those of the histories.</summary>

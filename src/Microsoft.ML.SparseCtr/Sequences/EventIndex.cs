@@ -8,6 +8,9 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class EventIndex
 {
+    /// <summary>As many events as an index can hold.</summary>
+    public static readonly int MaximumCount = Array.MaxLength;
+
     private readonly int[] _starts;
     private readonly long[] _timestamps;
 
@@ -56,9 +59,9 @@ internal sealed class EventIndex
 
     /// <param name="reader">Where the index stands.</param>
     /// <param name="type">What its ids are.</param>
-    /// <param name="readColumns">Reads its columns, of which each has as many values as it is told.</param>
+    /// <param name="readColumns">Reads its columns, given the number of events and where each id's begin.</param>
     /// <exception cref="FormatException">What stands there is no index.</exception>
-    public static EventIndex Read(ArrayReader reader, IdType type, Func<ArrayReader, int, EventColumn[]> readColumns)
+    public static EventIndex Read(ArrayReader reader, IdType type, Func<ArrayReader, int, int[], EventColumn[]> readColumns)
     {
         var ids = new IdMap(type);
         if (type.Kind == IdKind.Text)
@@ -75,7 +78,7 @@ internal sealed class EventIndex
             for (int i = starts[number]; i < starts[number + 1]; i++)
                 ArrayReader.Require(timestamps[i] >= (i > starts[number] ? timestamps[i - 1] : 0), $"the events of {ids.Name(number)} are not in order of time");
         }
-        return new EventIndex(ids, starts, timestamps, readColumns(reader, timestamps.Length));
+        return new EventIndex(ids, starts, timestamps, readColumns(reader, timestamps.Length, starts));
 
         static void AddAll<T>(T[] values, Func<T, int> add)
         {
@@ -101,6 +104,8 @@ internal sealed class EventIndex
         /// <param name="timestamp">Unix seconds.</param>
         public void Add(int number, long timestamp)
         {
+            if (_timestamps.Count == MaximumCount)
+                throw new InvalidOperationException($"An event log of more than {MaximumCount:N0} events must be appended in parts.");
             _numbers.Add(number);
             _timestamps.Add(timestamp);
         }
@@ -146,7 +151,7 @@ internal sealed class EventIndex
             }
             if (minimumGap > 0 || older is { Count: > 0 })
                 order = Continue(order, starts, minimumGap, older ?? []);
-            return new EventIndex(_ids, starts, _timestamps.Gather(order), columns.Select(column => column.Gather(order)).ToArray());
+            return new EventIndex(_ids, starts, _timestamps.Gather(order), columns.Select(column => column.Gather(order, starts)).ToArray());
         }
 
         private void SortByTime(Span<int> events)

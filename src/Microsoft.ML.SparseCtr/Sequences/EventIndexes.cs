@@ -1,51 +1,78 @@
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// The indexes of a log that grows: what is appended becomes an index of its own, merged with the one before once it is no longer much
-/// smaller. So there are few, and each event is moved a number of times that is logarithmic in their number.
+/// A log that grows, indexed in one or several ways: what is appended becomes a part of its own, merged with the one before once it is no
+/// longer much smaller. So parts are few, and each event is moved a number of times that is logarithmic in their number. Who reads takes all
+/// parts at once, as they are, and so sees all of an appended log or none of it.
 /// </summary>
-/// <param name="newBuilder">Makes an empty builder.</param>
-/// <param name="indexes">Those to begin with, older events first.</param>
-internal sealed class EventIndexes(Func<EventIndex.Builder> newBuilder, EventIndex[] indexes)
+/// <param name="newBuilders">Make an empty builder for each way.</param>
+/// <param name="first">The first part, an index for each way; null where there are no events yet.</param>
+internal sealed class EventIndexes(Func<EventIndex.Builder>[] newBuilders, EventIndex[]? first)
 {
-    private readonly Lock _appending = new();
-    private volatile EventIndex[] _current = indexes;
+    private static readonly Lock s_appending = new();
 
-    /// <summary>All indexes, older events first: later ones are newer for each id.</summary>
-    public EventIndex[] Current => _current;
+    // [way][part], older parts first.
+    private volatile EventIndex[][] _current = newBuilders.Select((_, way) => first is null ? Array.Empty<EventIndex>() : [first[way]]).ToArray();
+
+    /// <summary>For each way, the index of each part.</summary>
+    public EventIndex[][] Current => _current;
 
     /// <summary>The same, where there must be some.</summary>
     /// <exception cref="InvalidOperationException">The model was saved without its events, and none have been appended.</exception>
-    public EventIndex[] Filled => _current is { Length: > 0 } some ? some : throw new InvalidOperationException(
+    public EventIndex[][] Filled => _current is [{ Length: > 0 }, ..] some ? some : throw new InvalidOperationException(
         "The model was saved without its event log (SaveEvents = false): give it one with model.AppendEvents(log) before it is used.");
 
-    /// <summary>Makes the index to append, given those so far, and returns what then appends it.</summary>
-    public Action PrepareToAppend(Func<EventIndex[], EventIndex> build)
+    public long NumberOfEvents => _current[^1].Sum(index => (long)index.Count);
+
+    public EventIndex.Builder[] NewBuilders() => newBuilders.Select(make => make()).ToArray();
+
+    /// <summary>Makes the part to append, given those so far, and does all merging.</summary>
+    public Appending PrepareToAppend(Func<EventIndex[][], EventIndex[]> build)
     {
-        EventIndex[] before = _current;
-        EventIndex added = build(before);
-        return () =>
-        {
-            lock (_appending)
-            {
-                if (_current != before)
-                    throw new InvalidOperationException("Events were appended by someone else at the same time: append them one after the other.");
-                List<EventIndex> next = [.. before, added];
-                while (next.Count > 1 && 2L * next[^1].Count >= next[^2].Count)
-                    next = [.. next[..^2], Merge(next[^2], next[^1])];
-                _current = [.. next];
-            }
-        };
+        EventIndex[][] before = _current;
+        EventIndex[] added = build(before);
+        EventIndex[][] after = before.Select((parts, way) => parts.Append(added[way]).ToArray()).ToArray();
+        while (after[^1] is [.., var larger, var last] && 2L * last.Count >= larger.Count && (long)larger.Count + last.Count <= EventIndex.MaximumCount)
+            after = after.Select((parts, way) => parts[..^2].Append(Merge(way, parts[^2..])).ToArray()).ToArray();
+        return new Appending(this, before, after);
     }
 
-    /// <summary>All events in one index.</summary>
-    public EventIndex Merged() => _current is [var only] ? only : Merge(_current);
-
-    private EventIndex Merge(params EventIndex[] parts)
+    /// <summary>For each way, all events in one index.</summary>
+    /// <exception cref="InvalidOperationException">There are more events than one index can hold.</exception>
+    public EventIndex[] Merged()
     {
-        EventIndex.Builder builder = newBuilder();
+        EventIndex[][] current = _current;
+        if (current[^1].Sum(index => (long)index.Count) > EventIndex.MaximumCount)
+            throw new InvalidOperationException($"More than {EventIndex.MaximumCount:N0} events cannot be saved: set SaveEvents to false.");
+        return current.Select((parts, way) => parts is [var only] ? only : Merge(way, parts)).ToArray();
+    }
+
+    private EventIndex Merge(int way, EventIndex[] parts)
+    {
+        EventIndex.Builder builder = newBuilders[way]();
         foreach (EventIndex part in parts)
             builder.AddRange(part);
         return builder.Build();
+    }
+
+    /// <summary>An appended part, ready to be seen.</summary>
+    internal sealed class Appending(EventIndexes indexes, EventIndex[][] before, EventIndex[][] after)
+    {
+        /// <summary>Shows what was appended to all of several logs, or to none.</summary>
+        /// <exception cref="InvalidOperationException">Others have appended since this was prepared.</exception>
+        public static void Commit(IReadOnlyList<Appending> all)
+        {
+            lock (s_appending)
+            {
+                if (all.Any(one => one.IsOutdated))
+                    throw new InvalidOperationException("Events were appended by someone else at the same time: append them one after the other.");
+                foreach (Appending one in all)
+                    one.Show();
+            }
+        }
+
+        private bool IsOutdated => indexes._current != before;
+
+        private void Show() => indexes._current = after;
     }
 }

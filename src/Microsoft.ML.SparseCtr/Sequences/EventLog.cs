@@ -5,8 +5,8 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>A transformer that holds events, and takes more.</summary>
 internal interface IEventAppender
 {
-    /// <summary>Does all that can fail, and returns what then adds the events.</summary>
-    Action PrepareToAppend(IDataView events);
+    /// <summary>Does all that takes time or can fail.</summary>
+    EventIndexes.Appending PrepareToAppend(IDataView events);
 }
 
 /// <summary>Reads a log of events: rows with a time and whatever else.</summary>

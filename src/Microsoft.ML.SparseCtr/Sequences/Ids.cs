@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
@@ -13,6 +14,9 @@ internal enum IdKind
     /// <summary>Whole numbers, or keys that stand for whole numbers.</summary>
     Number,
 
+    /// <summary>Real numbers, or keys that stand for real numbers: Single and Double.</summary>
+    Real,
+
     /// <summary>Keys that stand for nothing known, as those of Hash.</summary>
     Key,
 }
@@ -22,7 +26,7 @@ internal enum IdKind
 /// <param name="KeyCount">For keys that stand for nothing known, how many there are; otherwise 0.</param>
 internal readonly record struct IdType(IdKind Kind, ulong KeyCount = 0)
 {
-    /// <exception cref="ArgumentOutOfRangeException">The column's keys stand for something that is neither text nor a whole number.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column's keys stand for something that is neither text nor a number.</exception>
     public static IdType Of(DataViewSchema.Column column)
     {
         DataViewType type = column.Type.ItemType();
@@ -33,8 +37,9 @@ internal readonly record struct IdType(IdKind Kind, ulong KeyCount = 0)
             type = valueType;
         }
         return type is TextDataViewType ? new IdType(IdKind.Text)
-            : WholeNumbers.Include(type) ? new IdType(IdKind.Number)
-            : throw new ArgumentOutOfRangeException(nameof(column), $"Schema mismatch for column '{column.Name}': expected text, a whole number, or a key for one of them, got {column.Type}");
+            : NumberTypes.IsWhole(type) ? new IdType(IdKind.Number)
+            : NumberTypes.IsReal(type) ? new IdType(IdKind.Real)
+            : throw new ArgumentOutOfRangeException(nameof(column), $"Schema mismatch for column '{column.Name}': expected text, a number, or a key for one of them, got {column.Type}");
     }
 
     /// <summary>Throws unless a column holds ids of this type.</summary>
@@ -52,6 +57,7 @@ internal readonly record struct IdType(IdKind Kind, ulong KeyCount = 0)
     {
         IdKind.Text => "text",
         IdKind.Number => "whole numbers",
+        IdKind.Real => "real numbers",
         _ => $"{KeyCount:N0} keys without values",
     };
 }
@@ -77,7 +83,7 @@ internal sealed class IdReader
     /// <summary>The id, where it is no text.</summary>
     public long Number { get; private set; }
 
-    /// <summary>Reads the current row; false where it has no id (missing key, empty text).</summary>
+    /// <summary>Reads the current row; false where it has no id (missing key, empty text, NaN).</summary>
     public bool Read() => _read();
 
     private Func<bool> TextOf(DataViewRow row, DataViewSchema.Column column)
@@ -94,17 +100,18 @@ internal sealed class IdReader
 
     private Func<bool> NumberOf(DataViewRow row, DataViewSchema.Column column)
     {
-        Func<long> read = WholeNumbers.Reader(row, column);
+        Func<long> read = NumberTypes.Reader(row, column);
+        bool isReal = Type.Kind == IdKind.Real;
         return () =>
         {
             Number = read();
-            return true;
+            return !isReal || !double.IsNaN(BitConverter.Int64BitsToDouble(Number));
         };
     }
 
     private Func<bool> Key(DataViewRow row, DataViewSchema.Column column, KeyDataViewType type)
     {
-        Func<long> read = WholeNumbers.Reader(row, column);
+        Func<long> read = NumberTypes.Reader(row, column);
         var count = (long)Math.Min(type.Count, long.MaxValue);
         KeyValues? values = KeyValues.Of(column);
         return () =>
@@ -112,13 +119,13 @@ internal sealed class IdReader
             long key = read();
             if (key <= 0 || key > count)
                 return false;
-            if (values is null)
-                Number = key;
-            else if (values.Texts is not null)
-                Text = values.Texts[key - 1];
-            else
-                Number = values.Numbers![key - 1];
-            return true;
+            if (values?.Texts is null)
+            {
+                Number = values is null ? key : values.Numbers![key - 1];
+                return true;
+            }
+            Text = values.Texts[key - 1];
+            return !Text.IsEmpty;
         };
     }
 }
@@ -180,10 +187,13 @@ internal sealed class IdMap(IdType type)
     public string Name(int number) => type.Kind == IdKind.Text ? $"'{_textsInOrder[number]}'" : $"{_numbersInOrder[number]}";
 }
 
-/// <summary>What the keys 1, 2, … of a column stand for: text, or whole numbers of a type.</summary>
+/// <summary>What the keys 1, 2, … of a column stand for: text, or numbers of a type.</summary>
 internal sealed class KeyValues
 {
     private const string Annotation = nameof(KeyValues);
+
+    // The values may be millions, and the annotation copies them out at each call.
+    private static readonly ConditionalWeakTable<DataViewSchema.Annotations, KeyValues> s_read = [];
 
     public KeyValues(ReadOnlyMemory<char>[] texts) => (Type, Texts) = (TextDataViewType.Instance, texts);
 
@@ -194,7 +204,7 @@ internal sealed class KeyValues
     /// <summary>The values, where they are text.</summary>
     public ReadOnlyMemory<char>[]? Texts { get; }
 
-    /// <summary>The values, where they are numbers.</summary>
+    /// <summary>The values, where they are numbers, as <see cref="NumberTypes.ToInt64"/> has them.</summary>
     public long[]? Numbers { get; }
 
     public int Count => Texts?.Length ?? Numbers!.Length;
@@ -203,33 +213,40 @@ internal sealed class KeyValues
     public static PrimitiveDataViewType? TypeOf(DataViewSchema.Column column)
         => (column.Annotations.Schema.GetColumnOrNull(Annotation)?.Type as VectorDataViewType)?.ItemType;
 
-    /// <summary>The values of a column's keys; null where they are not known, or are neither text nor whole numbers.</summary>
+    /// <summary>The values of a column's keys; null where they are not known, or are neither text nor numbers.</summary>
     public static KeyValues? Of(DataViewSchema.Column column)
     {
         PrimitiveDataViewType? type = TypeOf(column);
-        if (type is TextDataViewType)
-            return new KeyValues(Dense<ReadOnlyMemory<char>>(column));
-        return type is NumberDataViewType number && WholeNumbers.Include(number)
-            ? new KeyValues(number, WholeNumbers.Dispatch(number.RawType, new ReadValues(column)))
-            : null;
+        if (type is not (TextDataViewType or NumberDataViewType))
+            return null;
+        if (!s_read.TryGetValue(column.Annotations, out KeyValues? values))
+        {
+            values = type is NumberDataViewType number
+                ? new KeyValues(number, NumberTypes.Dispatch(number.RawType, new ReadValues(column)))
+                : new KeyValues(Dense<ReadOnlyMemory<char>>(column));
+            s_read.AddOrUpdate(column.Annotations, values);
+        }
+        return values;
     }
 
-    public bool Equals(KeyValues other) => Type.Equals(other.Type) && (Texts is not null
+    public bool Equals(KeyValues other) => ReferenceEquals(this, other) || Type.Equals(other.Type) && (Texts is not null
         ? Texts.Length == other.Texts!.Length && Texts.Zip(other.Texts).All(pair => pair.First.Span.SequenceEqual(pair.Second.Span))
         : Numbers.AsSpan().SequenceEqual(other.Numbers));
 
-    /// <summary>Numbers the values as their keys are, from 0.</summary>
-    public IdMap ToMap()
+    public IdType IdType => new(Texts is not null ? IdKind.Text : NumberTypes.IsReal(Type) ? IdKind.Real : IdKind.Number);
+
+    /// <summary>The values by number, and for each number the first key that stands for the value: values need not all be different.</summary>
+    public (IdMap Ids, uint[] Keys) ToMap()
     {
-        var map = new IdMap(new IdType(Texts is not null ? IdKind.Text : IdKind.Number));
+        var map = new IdMap(IdType);
+        var keys = new List<uint>(Count);
         for (int i = 0; i < Count; i++)
         {
-            if (Texts is not null)
-                map.FindOrAdd(Texts[i].ToString());
-            else
-                map.FindOrAdd(Numbers![i]);
+            int number = Texts is not null ? map.FindOrAdd(Texts[i].ToString()) : map.FindOrAdd(Numbers![i]);
+            if (number == keys.Count)
+                keys.Add((uint)i + 1);
         }
-        return map;
+        return (map, [.. keys]);
     }
 
     public void Write(ArrayWriter writer)
@@ -243,7 +260,7 @@ internal sealed class KeyValues
     /// <exception cref="FormatException">There is no such type.</exception>
     public static KeyValues Read(ArrayReader reader, string type)
         => type == EventFieldConfig.Text ? new KeyValues(reader.ReadTexts())
-            : WholeNumbers.ByName(type) is { } number ? new KeyValues(number, reader.Read<long>())
+            : NumberTypes.ByName(type) is { } number ? new KeyValues(number, reader.Read<long>())
             : throw new FormatException($"keys cannot stand for values of type {type}");
 
     /// <summary>The values as the annotation of a key column.</summary>
@@ -251,7 +268,7 @@ internal sealed class KeyValues
     {
         var builder = new DataViewSchema.Annotations.Builder();
         builder.Add(Annotation, new VectorDataViewType(Type, Count),
-            Texts is not null ? Getter(Texts) : WholeNumbers.Dispatch(Type.RawType, new MakeGetter(Numbers!)));
+            Texts is not null ? Getter(Texts) : NumberTypes.Dispatch(Type.RawType, new MakeGetter(Numbers!)));
         return builder.ToAnnotations();
     }
 
@@ -265,13 +282,13 @@ internal sealed class KeyValues
         return values.DenseValues().ToArray();
     }
 
-    private sealed record ReadValues(DataViewSchema.Column Column) : IWholeNumberFunction<long[]>
+    private sealed record ReadValues(DataViewSchema.Column Column) : INumberFunction<long[]>
     {
-        public long[] Of<T>() where T : unmanaged, IBinaryInteger<T> => Array.ConvertAll(Dense<T>(Column), long.CreateTruncating);
+        public long[] Of<T>() where T : unmanaged, INumber<T> => Array.ConvertAll(Dense<T>(Column), NumberTypes.ToInt64);
     }
 
-    private sealed record MakeGetter(long[] Values) : IWholeNumberFunction<Delegate>
+    private sealed record MakeGetter(long[] Values) : INumberFunction<Delegate>
     {
-        public Delegate Of<T>() where T : unmanaged, IBinaryInteger<T> => Getter(Array.ConvertAll(Values, T.CreateTruncating));
+        public Delegate Of<T>() where T : unmanaged, INumber<T> => Getter(Array.ConvertAll(Values, NumberTypes.FromInt64<T>));
     }
 }

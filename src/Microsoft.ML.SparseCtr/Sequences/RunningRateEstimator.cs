@@ -22,6 +22,7 @@ public sealed class RunningRateEstimator : IEstimator<RunningRateTransformer>
     internal RunningRateEstimator(IHostEnvironment environment, IDataView log, Options options)
     {
         _host = environment.Register(nameof(RunningRateEstimator));
+        options = options.Copy();
         options.Validate(_host);
         RunningRateTransformer.CheckLog(_host, log.Schema, options);
         (_log, _options) = (log, options);
@@ -31,7 +32,7 @@ public sealed class RunningRateEstimator : IEstimator<RunningRateTransformer>
     public sealed class Options
     {
         /// <summary>
-        /// The columns whose rates are wanted: text, whole numbers, or keys for one of them, compared by value between log and rows. Default
+        /// The columns whose rates are wanted: text, numbers, or keys for one of them, compared by value between log and rows. Default
         /// "Item".
         /// </summary>
         public string[] KeyColumnNames { get; set; } = ["Item"];
@@ -100,7 +101,12 @@ public sealed class RunningRateEstimator : IEstimator<RunningRateTransformer>
         /// <summary>The columns that rows get.</summary>
         internal IEnumerable<string> Added => KeyColumnNames.SelectMany(name => CountSuffix is null ? [name + RateSuffix] : new[] { name + RateSuffix, name + CountSuffix });
 
-        internal Options Copy() => (Options)MemberwiseClone();
+        internal Options Copy()
+        {
+            var copy = (Options)MemberwiseClone();
+            copy.KeyColumnNames = KeyColumnNames?.ToArray()!;
+            return copy;
+        }
     }
 
     /// <summary>Reads the event log into an index.</summary>
@@ -112,9 +118,9 @@ public sealed class RunningRateEstimator : IEstimator<RunningRateTransformer>
         ArgumentNullException.ThrowIfNull(input);
         RunningRateTransformer.CheckRows(_host, MLNetInternals.ShapeOf(input.Schema), _options);
         IdType[] types = _options.KeyColumnNames.Select(name => IdType.Of(_log.Schema[name])).ToArray();
-        var transformer = new RunningRateTransformer(_host, _options.Copy(), types, indexes: null);
+        var transformer = new RunningRateTransformer(_host, _options, types, indexes: null);
         transformer.CheckKeys(input.Schema);
-        transformer.PrepareToAppend(_log, () => MLNetInternals.CheckAlive(_host))();
+        transformer.Append(_log, () => MLNetInternals.CheckAlive(_host));
         return transformer;
     }
 

@@ -6,7 +6,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// Adds to each row the rates and counts of its keys, from an index of events that it holds. Safe for concurrent use,
-/// <see cref="Append"/> included.
+/// <see cref="Append(IDataView)"/> included.
 /// </summary>
 public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppender
 {
@@ -14,8 +14,8 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
     private readonly RunningRateEstimator.Options _options;
     private readonly IdType[] _keyTypes;
 
-    // One index for each key column, and the last for all events, as if of one key.
-    private readonly EventIndexes[] _indexes;
+    // One way for each key column, and the last for all events, as if of one key.
+    private readonly EventIndexes _indexes;
 
     /// <param name="environment">The environment that the transformer belongs to.</param>
     /// <param name="options">Checked.</param>
@@ -25,11 +25,11 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
     {
         _host = environment.Register(nameof(RunningRateTransformer));
         (_options, _keyTypes) = (options, keyTypes);
-        _indexes = IndexTypes.Select((type, i) => new EventIndexes(() => NewBuilder(type), indexes is null ? [] : [indexes[i]])).ToArray();
+        _indexes = new EventIndexes(IndexTypes.Select<IdType, Func<EventIndex.Builder>>(type => () => new(type, [new LabelBuffer()])).ToArray(), indexes);
     }
 
     /// <summary>Events that the index holds.</summary>
-    public long NumberOfEvents => _indexes[^1].Current.Sum(index => (long)index.Count);
+    public long NumberOfEvents => _indexes.NumberOfEvents;
 
     private IEnumerable<IdType> IndexTypes => [.. _keyTypes, new IdType(IdKind.Number)];
 
@@ -37,16 +37,18 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
     /// <param name="events">Events with the columns of the log that the index was made of.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or has the wrong type.</exception>
     /// <exception cref="InvalidOperationException">An event's time is negative. Nothing has been added then.</exception>
-    public void Append(IDataView events) => PrepareToAppend(events)();
+    public void Append(IDataView events) => Append(events, checkCanceled: null);
 
-    Action IEventAppender.PrepareToAppend(IDataView events) => PrepareToAppend(events);
+    internal void Append(IDataView events, Action? checkCanceled) => EventIndexes.Appending.Commit([PrepareToAppend(events, checkCanceled)]);
 
-    internal Action PrepareToAppend(IDataView events, Action? checkCanceled = null)
+    EventIndexes.Appending IEventAppender.PrepareToAppend(IDataView events) => PrepareToAppend(events, checkCanceled: null);
+
+    private EventIndexes.Appending PrepareToAppend(IDataView events, Action? checkCanceled)
     {
         ArgumentNullException.ThrowIfNull(events);
         CheckLog(_host, events.Schema, _options);
         CheckKeys(events.Schema);
-        EventIndex.Builder[] builders = IndexTypes.Select(NewBuilder).ToArray();
+        EventIndex.Builder[] builders = _indexes.NewBuilders();
         EventIndex.Builder all = builders[^1];
         long skipped = 0;
         EventLog.Read(events, _options.TimestampColumnName, [_options.LabelColumnName, .. _options.KeyColumnNames], checkCanceled, row =>
@@ -75,8 +77,7 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
             using IChannel channel = _host.Start("Indexing");
             channel.Warning(MessageSensitivity.None, $"Skipped {skipped} events of the log with a missing or infinite label in column '{_options.LabelColumnName}'.");
         }
-        Action[] append = _indexes.Zip(builders, (index, builder) => index.PrepareToAppend(_ => builder.Build())).ToArray();
-        return () => Array.ForEach(append, one => one());
+        return _indexes.PrepareToAppend(_ => builders.Select(builder => builder.Build()).ToArray());
 
         static void Add(EventIndex.Builder builder, int number, long time, float label)
         {
@@ -90,29 +91,33 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
         if (!_options.SaveEvents)
             return;
         var writer = new ArrayWriter(stream);
-        foreach (EventIndexes index in _indexes)
-            index.Merged().Write(writer);
+        foreach (EventIndex index in _indexes.Merged())
+            index.Write(writer);
     });
 
     internal static RunningRateTransformer Load(IHostEnvironment environment, RunningRateFile file, Stream stream)
     {
         var reader = new ArrayReader(stream);
         var transformer = new RunningRateTransformer(environment, file.Options, file.KeyTypes, indexes: null);
-        return !file.Options.SaveEvents ? transformer : new RunningRateTransformer(environment, file.Options, file.KeyTypes,
-            transformer.IndexTypes.Select(type => EventIndex.Read(reader, type, (from, count) => [LabelColumn.Read(from, count)])).ToArray());
+        if (!file.Options.SaveEvents)
+            return transformer;
+        EventIndex[] indexes = transformer.IndexTypes
+            .Select(type => EventIndex.Read(reader, type, (from, count, starts) => [LabelColumn.Read(from, count, starts)])).ToArray();
+        ArrayReader.Require(indexes[^1].Ids.Count == 1, "the index of all events must be of one id");
+        return new RunningRateTransformer(environment, file.Options, file.KeyTypes, indexes);
     }
 
     internal static void CheckLog(IHost host, DataViewSchema schema, RunningRateEstimator.Options options)
     {
         SchemaShape shape = MLNetInternals.ShapeOf(schema);
         CheckRows(host, shape, options);
-        new InputColumn("label", options.LabelColumnName, ColumnContent.Label).Check(host, shape);
+        new InputColumn("label", options.LabelColumnName, ColumnContent.NumberOrBoolean).Check(host, shape);
     }
 
     internal static void CheckRows(IHost host, SchemaShape shape, RunningRateEstimator.Options options)
     {
         foreach (string name in options.KeyColumnNames)
-            new InputColumn("key", name, ColumnContent.Group).Check(host, shape);
+            new InputColumn("key", name, ColumnContent.Id).Check(host, shape);
         new InputColumn("timestamp", options.TimestampColumnName, ColumnContent.Timestamp).Check(host, shape);
     }
 
@@ -121,8 +126,6 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
         foreach ((string name, IdType expected) in _options.KeyColumnNames.Zip(_keyTypes))
             expected.Check(schema[name], _host);
     }
-
-    private static EventIndex.Builder NewBuilder(IdType type) => new(type, [new LabelBuffer()]);
 
     private IdReader[] KeyReaders(DataViewRow row) => _options.KeyColumnNames.Select(name => new IdReader(row, row.Schema[name])).ToArray();
 
@@ -145,7 +148,7 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
                 continue;
             Range places = index.Before(number, time);
             count += places.End.Value - places.Start.Value;
-            sum += ((LabelColumn)index.Columns[0]).Sum(places);
+            sum += ((LabelColumn)index.Columns[0]).SumOfRun(places);
         }
         return (count, sum);
     }
@@ -179,12 +182,13 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
             void Read()
             {
                 long time = readTime() - Options.DelaySeconds;
-                (long shown, double clicks) = Before(transformer._indexes[^1].Filled, _ => 0, time);
+                EventIndex[][] indexes = transformer._indexes.Filled;
+                (long shown, double clicks) = Before(indexes[^1], _ => 0, time);
                 double prior = Smoothed(shown, clicks, Options.InitialRate);
                 for (int i = 0; i < keys.Length; i++)
                 {
                     IdReader key = keys[i];
-                    (long count, double sum) = key.Read() ? Before(transformer._indexes[i].Filled, index => index.Ids.Find(key), time) : default;
+                    (long count, double sum) = key.Read() ? Before(indexes[i], index => index.Ids.Find(key), time) : default;
                     rates[i] = (float)Smoothed(count, sum, prior);
                     counts[i] = (float)(Options.LogarithmicCount ? Math.Log(1 + count) : count);
                 }
@@ -195,27 +199,40 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
         }
     }
 
-    /// <summary>The labels of events, and their sums up to each, so that the sum of any run of events is a difference.</summary>
+    /// <summary>
+    /// The labels of events, and their sums from the first event of an id up to each. The sums of one id must not go through those of others:
+    /// what is large there would drown what is small here.
+    /// </summary>
     private sealed class LabelColumn : EventColumn
     {
         private readonly float[] _labels;
         private readonly double[] _sums;
 
-        public LabelColumn(float[] labels)
+        public LabelColumn(float[] labels, ReadOnlySpan<int> starts)
         {
             _labels = labels;
-            _sums = new double[labels.Length + 1];
-            for (int i = 0; i < labels.Length; i++)
-                _sums[i + 1] = _sums[i] + labels[i];
+            _sums = new double[labels.Length];
+            for (int number = 0; number + 1 < starts.Length; number++)
+            {
+                double sum = 0;
+                for (int i = starts[number]; i < starts[number + 1]; i++)
+                    _sums[i] = sum += labels[i];
+            }
         }
 
         public ReadOnlySpan<float> Labels => _labels;
 
-        public double Sum(Range places) => _sums[places.End.Value] - _sums[places.Start.Value];
+        /// <summary>The sum of the first events of an id.</summary>
+        public double SumOfRun(Range places) => places.End.Value > places.Start.Value ? _sums[places.End.Value - 1] : 0;
 
         public override void Write(ArrayWriter writer) => writer.Write<float>(_labels);
 
-        public static LabelColumn Read(ArrayReader reader, int count) => new(reader.Read<float>(count));
+        public static LabelColumn Read(ArrayReader reader, int count, int[] starts)
+        {
+            float[] labels = reader.Read<float>(count);
+            ArrayReader.Require(labels.All(float.IsFinite), "a label is missing or infinite");
+            return new LabelColumn(labels, starts);
+        }
     }
 
     private sealed class LabelBuffer : EventBuffer
@@ -226,7 +243,7 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
 
         public override void AddRange(EventColumn column) => _labels.AddRange(((LabelColumn)column).Labels);
 
-        public override EventColumn Gather(int[] places) => new LabelColumn(_labels.Gather(places));
+        public override EventColumn Gather(int[] places, int[] starts) => new LabelColumn(_labels.Gather(places), starts);
     }
 }
 
@@ -241,6 +258,7 @@ internal sealed record RunningRateFile(RunningRateEstimator.Options Options, IdT
     public static RunningRateFile Parse(string json) => ConfigFile.Parse<RunningRateFile>(Name, json, file =>
     {
         file.Options.Validate(null);
-        ArrayReader.Require(file.KeyTypes.Length == file.Options.KeyColumnNames.Length, "each key column must have a type");
+        ArrayReader.Require(file.KeyTypes.Length == file.Options.KeyColumnNames.Length && file.KeyTypes.All(type => Enum.IsDefined(type.Kind)),
+            "each key column must have a type");
     });
 }

@@ -20,10 +20,11 @@ public sealed class TimeSplit
         _host = environment.Register(nameof(TimeSplit));
         new InputColumn("timestamp", timestampColumnName, ColumnContent.Timestamp).Check(_host, MLNetInternals.ShapeOf(data.Schema));
         (_data, _timestampColumnName) = (data, timestampColumnName);
-        _starts = new Lazy<(long, long)>(() => starts(this));
-        TrainSet = new Part(this, _ => long.MinValue, bounds => bounds.Validation);
-        ValidationSet = hasValidation ? new Part(this, bounds => bounds.Validation, bounds => bounds.Test) : null;
-        TestSet = new Part(this, bounds => bounds.Test, _ => long.MaxValue);
+        // What failed, such as a file that was not there, is tried again.
+        _starts = new Lazy<(long, long)>(() => starts(this), LazyThreadSafetyMode.PublicationOnly);
+        TrainSet = new Part(this, starts => (0, starts.Validation - 1));
+        ValidationSet = hasValidation ? new Part(this, starts => (starts.Validation, starts.Test - 1)) : null;
+        TestSet = new Part(this, starts => (starts.Test, long.MaxValue));
     }
 
     /// <summary>The oldest rows.</summary>
@@ -76,8 +77,8 @@ public sealed class TimeSplit
         long At(double share) => times.Count == 0 ? 0 : times[(int)Math.Min(times.Count - 1, Math.Ceiling(share * times.Count - 1e-6))];
     }
 
-    /// <summary>The rows from a time on and before another.</summary>
-    private sealed class Part(TimeSplit split, Func<(long Validation, long Test), long> from, Func<(long Validation, long Test), long> to) : IDataView
+    /// <summary>The rows from a first to a last second.</summary>
+    private sealed class Part(TimeSplit split, Func<(long Validation, long Test), (long First, long Last)> seconds) : IDataView
     {
         public bool CanShuffle => split._data.CanShuffle;
 
@@ -88,23 +89,25 @@ public sealed class TimeSplit
         public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
         {
             DataViewSchema.Column[] active = columnsNeeded.ToArray();
-            return Filter(split._data.GetRowCursor(WithTime(active), rand), active);
+            (long, long) bounds = seconds(split._starts.Value);
+            return Filter(split._data.GetRowCursor(WithTime(active), rand), bounds, active);
         }
 
         public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
         {
             DataViewSchema.Column[] active = columnsNeeded.ToArray();
-            return split._data.GetRowCursorSet(WithTime(active), n, rand).Select(cursor => Filter(cursor, active)).ToArray();
+            (long, long) bounds = seconds(split._starts.Value);
+            return split._data.GetRowCursorSet(WithTime(active), n, rand).Select(cursor => Filter(cursor, bounds, active)).ToArray();
         }
 
         private IEnumerable<DataViewSchema.Column> WithTime(DataViewSchema.Column[] columns)
             => columns.Append(Schema[split._timestampColumnName]).DistinctBy(column => column.Index);
 
-        private Cursor Filter(DataViewRowCursor cursor, DataViewSchema.Column[] active)
-            => new(cursor, EventLog.Time(cursor, split._timestampColumnName, "The data"), from(split._starts.Value), to(split._starts.Value), active);
+        private Cursor Filter(DataViewRowCursor cursor, (long First, long Last) bounds, DataViewSchema.Column[] active)
+            => new(cursor, EventLog.Time(cursor, split._timestampColumnName, "The data"), bounds.First, bounds.Last, active);
     }
 
-    private sealed class Cursor(DataViewRowCursor input, Func<long> time, long from, long to, DataViewSchema.Column[] active) : DataViewRowCursor
+    private sealed class Cursor(DataViewRowCursor input, Func<long> time, long first, long last, DataViewSchema.Column[] active) : DataViewRowCursor
     {
         private long _position = -1;
 
@@ -116,7 +119,7 @@ public sealed class TimeSplit
         {
             while (input.MoveNext())
             {
-                if (time() is long now && now >= from && now < to)
+                if (time() is long now && now >= first && now <= last)
                 {
                     _position++;
                     return true;

@@ -18,6 +18,17 @@ public class CtrMetricsTests
     }
 
     [Fact]
+    public void Scores_alone_do_where_there_are_no_probabilities()
+    {
+        IDataView view = _mlContext.Data.LoadFromEnumerable(new[] { new { Label = true, Score = 3f }, new { Label = false, Score = -5f } });
+        CtrMetrics metrics = _mlContext.Ranking.EvaluateCtr(view, probabilityColumnName: null);
+        Assert.Equal(1, metrics.AreaUnderRocCurve);
+        Assert.Equal(double.NaN, metrics.LogLoss);
+        Assert.Equal("no probability column was given", metrics.UndefinedReasons[nameof(CtrMetrics.Calibration)]);
+        Assert.Empty(metrics.ReliabilityBins);
+    }
+
+    [Fact]
     public void Agrees_with_scikit_learn()
     {
         float[] labels = [1, 0, 1, 0, 0, 1, 0, 1, 0, 0, 0, 1];

@@ -63,6 +63,25 @@ public class EventFileTests
     }
 
     [Fact]
+    public void A_transformer_that_stands_twice_in_a_model_gets_events_once()
+    {
+        IDataView log = View(_mlContext, s_log);
+        BehaviorSequenceTransformer transformer = _mlContext.Transforms.BehaviorSequence(log).Fit(log);
+        new TransformerChain<ITransformer>(transformer, transformer).AppendEvents(View(_mlContext, [new Event { User = "new", Timestamp = 1 }]));
+        Assert.Equal(Events + 1, transformer.NumberOfEvents);
+    }
+
+    [Fact]
+    public void Text_that_is_no_proper_Unicode_comes_back_as_it_was()
+    {
+        Event[] events = new[] { "a\uD800", "a\uD801", "b" }.Select(user => new Event { User = user, Item = user, Timestamp = 1 }).ToArray();
+        IDataView log = View(_mlContext, events);
+        using var file = new ModelZip(_mlContext, _mlContext.Transforms.BehaviorSequence(log).Fit(log), log.Schema);
+        IDataView rows = View(_mlContext, events.Select(one => new Event { User = one.User, Timestamp = 2 }));
+        Assert.Equal(events.Select(one => one.Item), file.Load().Transform(rows).GetColumn<string[]>("HistoryItem").Select(items => items.Single()));
+    }
+
+    [Fact]
     public void A_model_that_holds_no_events_takes_none()
         => Assert.Throws<ArgumentException>(() => _mlContext.Transforms.CopyColumns("Other", "Item").Fit(View(_mlContext, s_log)).AppendEvents(View(_mlContext, s_log)));
 
@@ -94,6 +113,19 @@ public class EventFileTests
     {
         using ModelZip file = Save(Fit());
         file.AssertRefused("HistoryLength must be 1 to 100,000", EditFirst("\"historyLength\": 4", "\"historyLength\": 0"));
+    }
+
+    [Theory]
+    [InlineData("\"userType\"", "\"userTyp\"", "userType")]
+    [InlineData("\"formatVersion\": 1", "\"formatVersion\": 0", "format version 0")]
+    [InlineData("\"keyCount\": 11", "\"keyCount\": 0", "cannot have 0 keys")]
+    [InlineData("\"keyCount\": 11", "\"keyCount\": 12", "has 12 keys, but values for 11")]
+    [InlineData("\"kind\": \"Text\"", "\"kind\": 99", "no kind of ids")]
+    [InlineData("\"type\": \"Key\"", "\"type\": \"Guid\"", "cannot be of type Guid")]
+    public void A_configuration_that_does_not_hold_together_is_refused(string from, string to, string message)
+    {
+        using ModelZip file = Save(Fit());
+        file.AssertRefused(message, EditFirst(from, to));
     }
 
     [Fact]

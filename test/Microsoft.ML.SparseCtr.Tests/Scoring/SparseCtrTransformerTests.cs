@@ -91,6 +91,24 @@ public class SparseCtrTransformerTests(TrainedModel trained) : IClassFixture<Tra
     }
 
     [Fact]
+    public void A_view_that_is_not_the_same_for_two_cursors_is_noticed()
+    {
+        int times = 0;
+        IEnumerable<TinyClicks.Row> Changing() => TinyClicks.Rows(20, seed: 1).Skip(times++);
+        ITransformer keys = TinyClicks.Keys(_mlContext).Fit(trained.TestView);
+        IDataView scored = trained.Model.LastTransformer.Transform(keys.Transform(_mlContext.Data.LoadFromEnumerable(new Enumerations<TinyClicks.Row>(Changing))));
+        Assert.Contains("not the same for two cursors", Assert.Throws<InvalidOperationException>(() => scored.GetColumn<float>("Score").ToArray()).Message);
+    }
+
+    /// <summary>Another sequence for each who asks.</summary>
+    private sealed class Enumerations<T>(Func<IEnumerable<T>> next) : IEnumerable<T>
+    {
+        public IEnumerator<T> GetEnumerator() => next().GetEnumerator();
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
+    }
+
+    [Fact]
     public void A_shuffled_cursor_gives_each_row_its_own_score()
     {
         IDataView cached = _mlContext.Data.Cache(TinyClicks.Keys(_mlContext).Fit(trained.TestView).Transform(trained.TestView));

@@ -116,6 +116,33 @@ public class BehaviorSequenceTests
     }
 
     [Fact]
+    public void Users_may_be_real_numbers_as_in_many_a_file()
+    {
+        var log = new[] { new { User = 7f, Item = 1.5f, Timestamp = 1L }, new { User = float.NaN, Item = 2f, Timestamp = 2L } };
+        IDataView view = View(_mlContext, new[] { new { User = 7.0, Item = 1.5f, Timestamp = 5L } });
+        IDataView keyed = _mlContext.Transforms.Conversion.MapValueToKey("Item").Fit(view).Transform(view);
+        Assert.Equal([1u], _mlContext.Transforms.BehaviorSequence(View(_mlContext, log)).Fit(keyed).Transform(keyed).GetColumn<uint[]>("HistoryItem").Single());
+    }
+
+    [Fact]
+    public void Values_that_several_keys_stand_for_are_the_first_of_these_keys()
+    {
+        (IdMap ids, uint[] keys) = new KeyValues(["".AsMemory(), "".AsMemory(), "a".AsMemory(), "b".AsMemory(), "a".AsMemory()]).ToMap();
+        Assert.Equal(["", "a", "b"], ids.Texts);
+        Assert.Equal([1u, 3u, 4u], keys);
+    }
+
+    [Fact]
+    public void Options_changed_after_the_estimator_was_made_change_nothing()
+    {
+        BehaviorSequenceEstimator.Options options = new() { HistoryLength = 1, FieldColumnNames = ["Price"] };
+        IDataView log = View(_mlContext, [At(1), At(2), At(3)]);
+        BehaviorSequenceEstimator estimator = _mlContext.Transforms.BehaviorSequence(log, options);
+        (options.HistoryLength, options.FieldColumnNames[0]) = (-1, "Nope");
+        Assert.Single(estimator.Fit(log).Transform(log).GetColumn<float[]>("HistoryPrice").Last());
+    }
+
+    [Fact]
     public void Rows_with_other_keys_than_at_Fit_are_refused()
     {
         IDataView fitted = Keyed(At(9, "a"), At(9, "b")), other = Keyed(At(9, "b"), At(9, "a"));
@@ -138,7 +165,7 @@ public class BehaviorSequenceTests
         IDataView joined = _mlContext.Transforms.BehaviorSequence(log).Fit(rows).Transform(rows);
         Assert.Equal(rows.GetColumn<uint>("Item"), joined.GetColumn<uint[]>("HistoryItem").Single());
 
-        Assert.Contains("the rows have keys for 256 keys without values, the event log has text",
+        Assert.Contains("the rows have 256 keys without values (Hash, or MapValueToKey of a column without a value), the event log has text",
             Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.BehaviorSequence(View(_mlContext, [At(1)])).Fit(rows)).Message);
         Assert.Contains("the event log has 16 keys without values",
             Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.BehaviorSequence(Hashed([At(1)], bits: 4)).Fit(rows)).Message);
@@ -194,7 +221,7 @@ public class BehaviorSequenceTests
     [InlineData("Could not find user column 'Nobody'", "Nobody", "Item", "Timestamp")]
     [InlineData("Could not find history column 'Nothing'", "User", "Nothing", "Timestamp")]
     [InlineData("Schema mismatch for timestamp column 'Price': expected Int64 (Unix seconds) or DateTime, got Single", "User", "Item", "Price")]
-    [InlineData("Schema mismatch for user column 'Price': expected a key, a whole number or text, got Single", "Price", "Item", "Timestamp")]
+    [InlineData("Schema mismatch for user column 'Label': expected text, a number, or a key for one of them, got Boolean", "Label", "Item", "Timestamp")]
     public void A_log_without_the_columns_is_refused_when_the_estimator_is_made(string message, string user, string item, string time)
         => Assert.Contains(message, Assert.Throws<ArgumentOutOfRangeException>(
             () => _mlContext.Transforms.BehaviorSequence(View(_mlContext, [At(1)]), user, item, time)).Message);
@@ -206,6 +233,7 @@ public class BehaviorSequenceTests
         AssertRefused("DelaySeconds", new() { DelaySeconds = -1 });
         AssertRefused("MinimumGapSeconds", new() { MinimumGapSeconds = -1 });
         AssertRefused("FieldColumnNames", new() { FieldColumnNames = ["Item"] });
+        AssertRefused("FieldColumnNames", new() { FieldColumnNames = ["Timestamp"] });
 
         void AssertRefused(string option, BehaviorSequenceEstimator.Options options)
             => Assert.Equal(option, Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.BehaviorSequence(View(_mlContext, [At(1)]), options)).ParamName);

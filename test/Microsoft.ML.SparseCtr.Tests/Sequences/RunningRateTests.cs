@@ -85,6 +85,15 @@ public class RunningRateTests
     }
 
     [Fact]
+    public void What_is_large_of_one_key_does_not_drown_what_is_small_of_another()
+    {
+        var log = new[] { new { Item = "a", Price = 1e20f, Timestamp = 1L }, new { Item = "b", Price = 0.1f, Timestamp = 1L }, new { Item = "b", Price = 0.2f, Timestamp = 2L } };
+        IDataView view = View(_mlContext, log), row = View(_mlContext, new[] { new { Item = "b", Timestamp = 9L } });
+        RunningRateEstimator.Options options = new() { LabelColumnName = "Price", PriorWeight = 0 };
+        Assert.Equal(0.15f, _mlContext.Transforms.RunningRate(view, options).Fit(row).Transform(row).GetColumn<float>("ItemRate").Single());
+    }
+
+    [Fact]
     public void A_row_without_a_key_gets_the_overall_rate_and_a_count_of_zero()
     {
         Event[] log = [At(1, "a", true), At(2, "b", false), At(3, "b", false)];
@@ -108,7 +117,7 @@ public class RunningRateTests
     {
         IDataView log = View(_mlContext, [At(1)]);
         Assert.Contains("Could not find key column 'Nope'", Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.RunningRate(log, ["Nope"])).Message);
-        Assert.Contains("label column 'Item': expected Boolean or Single", Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.RunningRate(log, ["User"], labelColumnName: "Item")).Message);
+        Assert.Contains("label column 'Item': expected Single or Boolean", Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.RunningRate(log, ["User"], labelColumnName: "Item")).Message);
         Assert.Equal("PriorWeight", Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.RunningRate(log, ["Item"], priorWeight: -1)).ParamName);
         Assert.Equal("KeyColumnNames", Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Transforms.RunningRate(log, [])).ParamName);
         Assert.Contains("row 0: column 'Timestamp' is the negative time -1", Assert.Throws<InvalidOperationException>(() => Fit([At(-1)], new())).Message);

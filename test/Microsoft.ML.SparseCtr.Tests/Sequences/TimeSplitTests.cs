@@ -46,10 +46,17 @@ public class TimeSplitTests
     [Fact]
     public void Instants_split_where_they_say()
     {
-        TimeSplit split = _mlContext.Data.SplitByTime(At([5, 10, 15, 20]), testStart: DateTimeOffset.FromUnixTimeSeconds(15), validationStart: DateTimeOffset.FromUnixTimeSeconds(10));
-        Assert.Equal([5], Times(split.TrainSet));
-        Assert.Equal([10], Times(split.ValidationSet!));
-        Assert.Equal([15, 20], Times(split.TestSet));
+        IDataView rows = View(_mlContext, new[] { 5, 10, 15, long.MaxValue }.Select(time => new Event { Timestamp = time }));
+        foreach (TimeSplit split in new[]
+                 {
+                     _mlContext.Data.SplitByTime(rows, testStart: 15, validationStart: 10),
+                     _mlContext.Data.SplitByTime(rows, testStart: new DateTime(1970, 1, 1, 0, 0, 15), validationStart: DateTime.UnixEpoch.AddSeconds(10).ToLocalTime()),
+                 })
+        {
+            Assert.Equal([5], Times(split.TrainSet));
+            Assert.Equal([10], Times(split.ValidationSet!));
+            Assert.Equal([15, long.MaxValue], Times(split.TestSet));
+        }
     }
 
     [Fact]
@@ -102,7 +109,7 @@ public class TimeSplitTests
         Assert.Equal("testFraction", Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Data.SplitByTime(At([1]), testFraction: 0)).ParamName);
         Assert.Equal("testFraction", Assert.Throws<ArgumentOutOfRangeException>(() => _mlContext.Data.SplitByTime(At([1]), testFraction: 0.5, validationFraction: 0.5)).ParamName);
         Assert.Equal("validationStart", Assert.Throws<ArgumentOutOfRangeException>(
-            () => _mlContext.Data.SplitByTime(At([1]), DateTimeOffset.FromUnixTimeSeconds(5), DateTimeOffset.FromUnixTimeSeconds(6))).ParamName);
+            () => _mlContext.Data.SplitByTime(At([1]), testStart: 5, validationStart: 6)).ParamName);
     }
 
     private IDataView At(IEnumerable<int> times) => View(_mlContext, times.Select(time => new Event { Timestamp = time }));
