@@ -29,9 +29,9 @@ public class PipelineTests
     {
         IDataView log = _mlContext.Data.LoadFromEnumerable(Impressions(6_000));
         TimeSplit split = _mlContext.Data.SplitByTime(log, testFraction: 0.1);
-        IEstimator<ITransformer> pipeline = _mlContext.Transforms.Conversion.MapValueToKey([new InputOutputColumnPair("Item"), new InputOutputColumnPair("Category")])
+        IEstimator<ITransformer> pipeline = _mlContext.Transforms.RunningRate(history: log, keyColumnNames: ["Item", "User"])
+            .Append(_mlContext.Transforms.Conversion.MapValueToKey([new InputOutputColumnPair("Item"), new InputOutputColumnPair("Category")]))
             .Append(_mlContext.Transforms.BehaviorSequence(history: log, fieldColumnNames: ["Category"]))
-            .Append(_mlContext.Transforms.RunningRate(history: log, keyColumnNames: ["Item", "User"]))
             .Append(_mlContext.Ranking.Trainers.SparseCtr(new SparseCtrTrainer.Options
             {
                 CandidateColumnNames = ["Category"],
