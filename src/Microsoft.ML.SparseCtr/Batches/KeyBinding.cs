@@ -69,13 +69,10 @@ internal static class KeyBinding
         }
     }
 
-    /// <summary>
-    /// Training holds weights, gradients, two moments and the best weights so far of every table, and the optimizer's step makes two tensors
-    /// more of that size.
-    /// </summary>
+    /// <summary>Training holds weights, two moments and the best weights so far of every table.</summary>
     private static void CheckMemory(SparseCtrConfig config)
     {
-        const long copies = 7;
+        const long copies = 4;
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         foreach (KeyField field in config.AllFields)
         {

@@ -21,9 +21,6 @@ internal sealed class PackedBatch
     public required KeyBags[] CandidateKeys { get; init; }
     public required KeyBags[] UserKeys { get; init; }
 
-    /// <summary>The keys of each field, in the order of <see cref="SparseCtrConfig.AllFields"/>.</summary>
-    public IEnumerable<Tensor> Keys => SequenceKeys.Concat(CandidateKeys.Concat(UserKeys).Select(bags => bags.Keys));
-
     /// <summary>[candidates, numbers], standardized.</summary>
     public required Tensor Numbers { get; init; }
 

@@ -1,5 +1,3 @@
-using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
@@ -21,27 +19,22 @@ internal sealed class IdEmbedding : nn.Module<Tensor, Tensor>
     private readonly KeyField _field;
 
     // Named as they are registered: TorchSharp registers the fields of a module under their own names too.
-    private readonly Embedding table;
-    private readonly Embedding? factors;
+    private readonly EmbeddingTable table;
+    private readonly EmbeddingTable? factors;
 
     public IdEmbedding(KeyField field, int dimension) : base(nameof(IdEmbedding))
     {
         _field = field;
-        register_module(nameof(table), table = Normal(0, InitialDeviation));
+        register_module(nameof(table), table = new EmbeddingTable(field.TableRows, dimension, 0, InitialDeviation));
         // Around one, so that the product starts as the embedding of a single table.
         if (field.IsHashed)
-            register_module(nameof(factors), factors = Normal(1, InitialFactorDeviation));
-
-        Embedding Normal(double mean, double deviation)
-        {
-            Embedding made = nn.Embedding(field.TableRows, dimension);
-            nn.init.normal_(made.weight, mean, deviation);
-            return made;
-        }
+            register_module(nameof(factors), factors = new EmbeddingTable(field.TableRows, dimension, 1, InitialFactorDeviation));
     }
 
     /// <summary>The table in which every key has a row of its own; null where keys are hashed.</summary>
-    public Parameter? DirectTable => factors is null ? table.weight : null;
+    public EmbeddingTable? DirectTable => factors is null ? table : null;
+
+    public IEnumerable<EmbeddingTable> Tables => factors is null ? [table] : [table, factors];
 
     /// <param name="keys">[n] keys, or the field's <see cref="KeyField.CandidateKey"/>.</param>
     /// <returns>[n, e].</returns>

@@ -10,6 +10,8 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
 {
+    private const string TablesName = "_tables";
+
     private readonly SparseCtrConfig _config;
     private readonly ModuleList<IdEmbedding> _sequenceTables, _candidateTables, _userTables;
     private readonly Linear _token;
@@ -29,9 +31,9 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
         int candidateInputs = config.CandidateFields.Length * e + config.NumericDimension;
         int headInputs = d + config.UserFields.Length * e + config.NumericDimension;
 
-        register_module("sequence_tables", _sequenceTables = TablesOf(config.SequenceFields, e));
-        register_module("candidate_tables", _candidateTables = TablesOf(config.CandidateFields, e));
-        register_module("user_tables", _userTables = TablesOf(config.UserFields, e));
+        register_module("sequence" + TablesName, _sequenceTables = TablesOf(config.SequenceFields, e));
+        register_module("candidate" + TablesName, _candidateTables = TablesOf(config.CandidateFields, e));
+        register_module("user" + TablesName, _userTables = TablesOf(config.UserFields, e));
         register_module("token", _token = nn.Linear(config.SequenceFields.Length * e, d));
         if (candidateInputs > 0)
             register_module("candidate_token", _candidateToken = nn.Linear(candidateInputs, d, hasBias: false));
@@ -57,6 +59,9 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
             }
         }
     }
+
+    /// <summary>Whether a parameter, by its name, is that of an embedding table.</summary>
+    public static bool IsOfTable(string parameterName) => parameterName.Contains(TablesName + ".", StringComparison.Ordinal);
 
     /// <summary>What embeds each field, in the order of <see cref="SparseCtrConfig.AllFields"/>.</summary>
     public IEnumerable<IdEmbedding> Tables => _sequenceTables.Concat(_candidateTables).Concat(_userTables);

@@ -16,6 +16,8 @@ internal sealed class TrainingRun(
     /// <summary>AdamW's memory of squared gradients: shorter than usual, for trainings of a few thousand steps.</summary>
     private const double Beta2 = 0.99;
 
+    private const double Beta1 = 0.9, Epsilon = 1e-8;
+
     /// <returns>The configuration with the statistics of the training data, and the network, on the CPU and in evaluation mode.</returns>
     public (SparseCtrConfig Config, SparseCtrNetwork Network) Train(IDataView trainData, IDataView? validationData)
     {
@@ -38,7 +40,7 @@ internal sealed class TrainingRun(
         var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout);
         network.to(device);
         using AdamW optimizer = CreateOptimizer(network);
-        using var seen = new SeenKeys(network);
+        EmbeddingTable[] tables = TrainRowwise(network);
         int stepsPerEpoch = (int)((summary.TrainingRequests + options.BatchSize - 1) / options.BatchSize);
         var schedule = new LearningRateSchedule(options.LearningRate, options.WarmupFraction, (long)stepsPerEpoch * options.NumberOfEpochs);
         using var best = new BestWeights(network);
@@ -49,8 +51,12 @@ internal sealed class TrainingRun(
         {
             IEnumerable<Request> requests = reader.Read(trainData, random: random)
                 .Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, random);
-            TrainingProgress done = TrainEpoch(network, seen, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
-            seen.ClearUnseenRows();
+            TrainingProgress done = TrainEpoch(network, tables, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
+            foreach (IdEmbedding field in network.Tables)
+            {
+                foreach (EmbeddingTable table in field.Tables)
+                    table.Optimizer!.Complete(fillUnseenRows: table == field.DirectTable);
+            }
 
             double? auc = validation is null ? null : ValidationAuc(network, config, validation);
             bool isBest = best.Offer(auc ?? epoch, epoch);
@@ -65,6 +71,8 @@ internal sealed class TrainingRun(
             }
         }
 
+        foreach (EmbeddingTable table in tables)
+            table.Optimizer = null;
         best.Restore();
         network.to(CPU);
         network.eval();
@@ -72,7 +80,7 @@ internal sealed class TrainingRun(
     }
 
     private TrainingProgress TrainEpoch(
-        SparseCtrNetwork network, SeenKeys seen, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config,
+        SparseCtrNetwork network, EmbeddingTable[] tables, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config,
         IEnumerable<Request> requests, Random random, int epoch, int stepsPerEpoch)
     {
         network.train();
@@ -84,9 +92,8 @@ internal sealed class TrainingRun(
         foreach (Request[] batch in requests.Chunk(options.BatchSize))
         {
             CheckCanceled();
-            foreach (optim.ILearningRateController group in optimizer.ParamGroups)
-                group.LearningRate = schedule.At((long)(epoch - 1) * stepsPerEpoch + step);
-            lossSum += Step(network, seen, optimizer, config, batch, random);
+            double learningRate = schedule.At((long)(epoch - 1) * stepsPerEpoch + step);
+            lossSum += Step(network, tables, optimizer, learningRate, config, batch, random);
             rows += batch.Sum(request => request.Impressions.Count);
             step++;
             if (!double.IsFinite(lossSum))
@@ -101,7 +108,8 @@ internal sealed class TrainingRun(
     }
 
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
-    private double Step(SparseCtrNetwork network, SeenKeys seen, AdamW optimizer, SparseCtrConfig config, Request[] batch, Random random)
+    private double Step(
+        SparseCtrNetwork network, EmbeddingTable[] tables, AdamW optimizer, double learningRate, SparseCtrConfig config, Request[] batch, Random random)
     {
         int rows = batch.Sum(request => request.Impressions.Count);
         double lossSum = 0;
@@ -110,17 +118,35 @@ internal sealed class TrainingRun(
         {
             using DisposeScope scope = NewDisposeScope();
             PackedBatch packed = PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout);
-            seen.Mark(packed);
             Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(packed), packed.Labels, reduction: nn.Reduction.Sum);
             (loss / rows).backward();
+            foreach (EmbeddingTable table in tables)
+                table.Optimizer!.CollectGradients();
             lossSum += loss.item<float>();
         }
         using (NewDisposeScope())
         {
-            nn.utils.clip_grad_norm_(network.parameters(), options.GradientClipping);
+            double scale = ClipGradients(network, tables);
+            foreach (optim.ILearningRateController group in optimizer.ParamGroups)
+                group.LearningRate = learningRate;
             optimizer.step();
+            foreach (EmbeddingTable table in tables)
+                table.Optimizer!.Update(learningRate, scale);
         }
         return lossSum;
+    }
+
+    /// <summary>Scales the gradients of all but the tables down to the norm that all of them together may have.</summary>
+    /// <returns>What the tables' gradients are to be multiplied by.</returns>
+    private double ClipGradients(SparseCtrNetwork network, EmbeddingTable[] tables)
+    {
+        Parameter[] others = OtherParameters(network).Select(named => named.Parameter).ToArray();
+        double norm = nn.utils.clip_grad_norm_(others, float.MaxValue);
+        double all = Math.Sqrt(norm * norm + tables.Sum(table => table.Optimizer!.SquaredNorm()));
+        if (all <= options.GradientClipping)
+            return 1;
+        nn.utils.clip_grad_norm_(others, options.GradientClipping * norm / all);
+        return options.GradientClipping / all;
     }
 
     private double ValidationAuc(SparseCtrNetwork network, SparseCtrConfig config, IEnumerable<Request> requests)
@@ -148,14 +174,26 @@ internal sealed class TrainingRun(
                 : Environment.ProcessorCount);
     }
 
+    /// <summary>Gives each table what trains it.</summary>
+    private EmbeddingTable[] TrainRowwise(SparseCtrNetwork network)
+    {
+        EmbeddingTable[] tables = network.Tables.SelectMany(field => field.Tables).ToArray();
+        foreach (EmbeddingTable table in tables)
+            table.Optimizer = new RowwiseAdamW(table, Beta1, Beta2, Epsilon, options.WeightDecay);
+        return tables;
+    }
+
+    private static IEnumerable<(string Name, Parameter Parameter)> OtherParameters(SparseCtrNetwork network)
+        => network.named_parameters().Where(named => !SparseCtrNetwork.IsOfTable(named.Item1)).Select(named => (named.Item1, named.Item2));
+
     private AdamW CreateOptimizer(SparseCtrNetwork network)
     {
-        ILookup<bool, Parameter> parameters = network.named_parameters().ToLookup(
-            named => named.Item2.dim() >= 2 && !named.Item1.EndsWith(RelTemporal.CoefficientsName, StringComparison.Ordinal), named => named.Item2);
+        ILookup<bool, Parameter> parameters = OtherParameters(network).ToLookup(
+            named => named.Parameter.dim() >= 2 && !named.Name.EndsWith(RelTemporal.CoefficientsName, StringComparison.Ordinal), named => named.Parameter);
         return optim.AdamW(
         [
-            new AdamW.ParamGroup(parameters[true], options.LearningRate, beta2: Beta2, weight_decay: options.WeightDecay),
-            new AdamW.ParamGroup(parameters[false], options.LearningRate, beta2: Beta2, weight_decay: 0),
+            new AdamW.ParamGroup(parameters[true], options.LearningRate, Beta1, Beta2, Epsilon, options.WeightDecay),
+            new AdamW.ParamGroup(parameters[false], options.LearningRate, Beta1, Beta2, Epsilon, weight_decay: 0),
         ]);
     }
 

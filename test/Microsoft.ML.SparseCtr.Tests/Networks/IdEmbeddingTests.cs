@@ -9,10 +9,10 @@ public class IdEmbeddingTests
     public void As_many_keys_as_the_maximum_have_rows_of_their_own()
     {
         using var direct = new IdEmbedding(new KeyField("Action", null, "HistoryAction", 8, MaximumTableRows: 8), 3);
-        Assert.Equal([10, 3], direct.DirectTable!.shape);
+        Assert.Equal([10, 3], direct.DirectTable!.Weight.shape);
 
         using Tensor embedded = direct.forward(tensor(new long[] { 0, 8, 9 }));
-        Assert.Equal(Values(direct.DirectTable[tensor(new long[] { 0, 8, 9 })]), Values(embedded));
+        Assert.Equal(Values(direct.DirectTable.Weight[tensor(new long[] { 0, 8, 9 })]), Values(embedded));
     }
 
     [Fact]

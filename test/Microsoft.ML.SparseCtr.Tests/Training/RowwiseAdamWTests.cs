@@ -1,0 +1,86 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+public class RowwiseAdamWTests
+{
+    private const int Rows = 40, Dimension = 5;
+
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0.1, 1)]
+    [InlineData(0.01, 3)]
+    public void It_gives_what_AdamW_over_the_whole_table_gives(double weightDecay, int lookupsPerStep)
+    {
+        manual_seed(1);
+        using var table = new EmbeddingTable(Rows, Dimension, 0, 1);
+        table.Optimizer = new RowwiseAdamW(table, 0.9, 0.99, 1e-8, weightDecay);
+        var whole = new Parameter(table.Weight.detach().clone());
+        using AdamW reference = optim.AdamW([new AdamW.ParamGroup([whole], 1e-2, 0.9, 0.99, 1e-8, weightDecay)]);
+        var random = new Random(1);
+
+        // Some rows are looked up often, some seldom, the last one never, and every batch has duplicates.
+        for (int step = 0; step < 300; step++)
+        {
+            double rate = 1e-2 * (1 + Math.Sin(step / 10.0)) / 2;
+            reference.zero_grad();
+            using DisposeScope scope = NewDisposeScope();
+            for (int i = 0; i < lookupsPerStep; i++)
+            {
+                Tensor rows = tensor(Enumerable.Range(0, 12).Select(_ => (long)((Rows - 1) * Math.Pow(random.NextDouble(), 4))).ToArray());
+                Tensor target = randn(12, Dimension);
+                (table.forward(rows) - target).square().sum().backward();
+                table.Optimizer.CollectGradients();
+                (whole.index_select(0, rows) - target).square().sum().backward();
+            }
+            foreach (optim.ILearningRateController group in reference.ParamGroups)
+                group.LearningRate = rate;
+            reference.step();
+            table.Optimizer.Update(rate, scale: 1);
+        }
+        table.Optimizer.Complete(fillUnseenRows: false);
+
+        // A row never looked up waits for ever: its decay alone, which no one sees, is not made up for.
+        Tensor difference = (table.Weight - whole).abs().narrow(0, 0, Rows - 1);
+        Assert.InRange(difference.max().item<float>(), 0, 2e-4);
+    }
+
+    [Fact]
+    public void Scaled_gradients_are_those_of_a_clipped_norm()
+    {
+        float[] Weights(double scale, float factor)
+        {
+            manual_seed(1);
+            using var table = new EmbeddingTable(Rows, Dimension, 0, 1);
+            table.Optimizer = new RowwiseAdamW(table, 0.9, 0.99, 1e-8, 0);
+            for (int step = 0; step < 3; step++)
+            {
+                (table.forward(arange(0, 4)) * factor).square().sum().backward();
+                table.Optimizer.CollectGradients();
+                table.Optimizer.Update(1e-2, scale);
+            }
+            return table.Weight.data<float>().ToArray();
+        }
+        Assert.Equal(Weights(scale: 1, factor: 1), Weights(scale: 0.25, factor: 2));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Rows_never_looked_up_get_the_missing_keys_or_where_none_was_missing_the_mean_of_the_others(bool missingWasSeen)
+    {
+        using var table = new EmbeddingTable(Rows, Dimension, 0, 1);
+        table.Optimizer = new RowwiseAdamW(table, 0.9, 0.99, 1e-8, 0.01);
+        table.forward(tensor(missingWasSeen ? new long[] { 0, 2, 4 } : [2, 4])).square().sum().backward();
+        table.Optimizer.CollectGradients();
+        table.Optimizer.Update(1e-2, scale: 1);
+        table.Optimizer.Complete(fillUnseenRows: true);
+
+        float[][] rows = table.Weight.data<float>().ToArray().Chunk(Dimension).ToArray();
+        float[] expected = missingWasSeen ? rows[0] : rows[2].Zip(rows[4], (left, right) => (float)(((double)left + right) / 2)).ToArray();
+        Assert.NotEqual(rows[2], rows[4]);
+        Assert.All(rows.Where((_, row) => row is not (0 or 2 or 4)), row => Assert.Equal(expected, row));
+    }
+}
