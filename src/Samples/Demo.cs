@@ -67,7 +67,7 @@ internal static class Demo
         foreach (Impression row in requests.Take(SampleRequests).SelectMany(request => request))
         {
             Prediction prediction = engine.Predict(row);
-            Console.WriteLine(Invariant($"  user {row.User}, {prediction.HistoryItem.Length} events before, item {row.Item}: ")
+            Console.WriteLine(Invariant($"  user {row.User}, {prediction.HistoryChunk.Length} events before in {prediction.HistoryChunk.Distinct().Count()} chunks, item {row.Item}: ")
                 + Invariant($"click probability {prediction.Probability:F6}, in fact {(row.Label ? "clicked" : "not clicked")}"));
         }
     }
@@ -76,7 +76,7 @@ internal static class Demo
     {
         public float Probability { get; set; }
 
-        public uint[] HistoryItem { get; set; } = [];
+        public int[] HistoryChunk { get; set; } = [];
     }
 
     private static ClickData Load(DemoArguments arguments)
@@ -101,7 +101,8 @@ internal static class Demo
             }))
             .Append(transforms.Conversion.MapValueToKey(ids.Select(name => new InputOutputColumnPair(name)).ToArray()))
             .Append(transforms.BehaviorSequence(history: log, fieldColumnNames: ["Category", "Age", "Action"]))
-            .Append(transforms.Conversion.MapValueToKey("HistoryAction"));
+            .Append(transforms.Conversion.MapValueToKey("HistoryAction"))
+            .Append(transforms.TimeChunking());
     }
 
     private static SparseCtrTrainer.Options OptionsFor(ClickData data, DemoArguments arguments)
