@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>Streams of requests: shuffled, joined, and cut into what passes through the network at once.</summary>
@@ -29,6 +31,40 @@ internal static class RequestStreams
         random.Shuffle(rest);
         foreach (Request request in rest)
             yield return request;
+    }
+
+    /// <summary>
+    /// Runs a sequence on a thread of its own, at most so many elements ahead of who reads it. Its exceptions come out where it is read; who
+    /// stops reading stops it.
+    /// </summary>
+    public static IEnumerable<T> OnItsOwnThread<T>(this IEnumerable<T> sequence, int elementsAhead)
+    {
+        using var queue = new BlockingCollection<T>(elementsAhead);
+        using var stop = new CancellationTokenSource();
+        Task running = Task.Factory.StartNew(() =>
+        {
+            try
+            {
+                foreach (T element in sequence)
+                    queue.Add(element, stop.Token);
+            }
+            finally
+            {
+                queue.CompleteAdding();
+            }
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            foreach (T element in queue.GetConsumingEnumerable())
+                yield return element;
+            running.GetAwaiter().GetResult();
+        }
+        finally
+        {
+            stop.Cancel();
+            // The sequence must have ended before its queue is disposed; what it threw has come out above, or no one reads any more.
+            running.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+        }
     }
 
     /// <summary>Makes one request of consecutive ones with the same history: their order of impressions stays.</summary>

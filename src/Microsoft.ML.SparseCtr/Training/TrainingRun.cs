@@ -18,6 +18,9 @@ internal sealed class TrainingRun(
 
     private const double Beta1 = 0.9, Epsilon = 1e-8;
 
+    /// <summary>Batches that are read from the data while the network computes.</summary>
+    private const int BatchesAhead = 4;
+
     /// <returns>The configuration with the statistics of the training data, and the network, on the CPU and in evaluation mode.</returns>
     public (SparseCtrConfig Config, SparseCtrNetwork Network) Train(IDataView trainData, IDataView? validationData)
     {
@@ -35,7 +38,8 @@ internal sealed class TrainingRun(
 
         using var threads = new ThreadCount(NumberOfThreads());
         manual_seed(seed);
-        var random = new Random(seed);
+        // Two generators, as two threads draw from them.
+        Random order = new(seed), hiding = new(~seed);
 
         var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout);
         network.to(device);
@@ -49,9 +53,9 @@ internal sealed class TrainingRun(
 
         for (int epoch = 1; epoch <= options.NumberOfEpochs; epoch++)
         {
-            IEnumerable<Request> requests = reader.Read(trainData, random: random)
-                .Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, random);
-            TrainingProgress done = TrainEpoch(network, tables, optimizer, schedule, config, requests, random, epoch, stepsPerEpoch);
+            IEnumerable<Request> requests = reader.Read(trainData, random: order)
+                .Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, order);
+            TrainingProgress done = TrainEpoch(network, tables, optimizer, schedule, config, requests, hiding, epoch, stepsPerEpoch);
             foreach (IdEmbedding field in network.Tables)
             {
                 foreach (EmbeddingTable table in field.Tables)
@@ -89,7 +93,7 @@ internal sealed class TrainingRun(
         long rows = 0;
         int step = 0;
         var state = new TrainingProgress(epoch, options.NumberOfEpochs, 0, stepsPerEpoch, double.NaN, 0);
-        foreach (Request[] batch in requests.Chunk(options.BatchSize))
+        foreach (Request[] batch in requests.Chunk(options.BatchSize).OnItsOwnThread(BatchesAhead))
         {
             CheckCanceled();
             double learningRate = schedule.At((long)(epoch - 1) * stepsPerEpoch + step);
@@ -155,7 +159,7 @@ internal sealed class TrainingRun(
         var scores = new List<float>();
         var labels = new List<bool>();
         using IDisposable noGradient = no_grad();
-        foreach (List<Request> part in requests.InPasses())
+        foreach (List<Request> part in requests.InPasses().OnItsOwnThread(BatchesAhead))
         {
             CheckCanceled();
             using DisposeScope scope = NewDisposeScope();
