@@ -5,7 +5,7 @@
 #   ./build.sh build  [--packages|--offline]             compile everything
 #   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...)
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
-#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics or tables, --events N, --rows N)
+#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables or attention, --events N, --rows N)
 #
 # There are two builds of the same sources (docs/building.md): against the real NuGet packages where the feed has them, and otherwise
 # against the stand-ins under offline/. The answer is remembered in artifacts/ until the feed or the versions change.

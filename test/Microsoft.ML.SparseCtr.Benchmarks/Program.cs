@@ -1,6 +1,6 @@
 using Microsoft.ML.SparseCtr.Benchmarks;
 
-// usage: Microsoft.ML.SparseCtr.Benchmarks [histories | metrics | tables] [--events N] [--rows N]
+// usage: Microsoft.ML.SparseCtr.Benchmarks [histories | metrics | tables | attention] [--events N] [--rows N]
 try
 {
     var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000 };
@@ -10,7 +10,7 @@ try
         if (numbers.ContainsKey(args[i]))
             numbers[args[i]] = i + 1 < args.Length && int.TryParse(args[++i], out int number) && number > 0 ? number : throw new ArgumentException($"'{args[i]}' is no number of events or rows.");
         else
-            which = args[i] is "histories" or "metrics" or "tables" ? args[i] : throw new ArgumentException($"'{args[i]}' is no benchmark: use histories, metrics or tables.");
+            which = args[i] is "histories" or "metrics" or "tables" or "attention" ? args[i] : throw new ArgumentException($"'{args[i]}' is no benchmark: use histories, metrics, tables or attention.");
     }
 
     Console.WriteLine($"{DateTime.UtcNow:yyyy-MM-dd}, {Environment.ProcessorCount} processors, .NET {Environment.Version}");
@@ -20,6 +20,8 @@ try
         MetricsBenchmark.Run(numbers["--rows"]);
     if (which is null or "tables")
         TableBenchmark.Run();
+    if (which is null or "attention")
+        AttentionBenchmark.Run();
     return 0;
 }
 catch (ArgumentException problem)

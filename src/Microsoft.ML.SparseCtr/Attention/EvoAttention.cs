@@ -5,8 +5,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// The three-branch sparse self-attention of SparseCTR (arXiv:2601.17836), in plain tensor operators: the reference that every
-/// faster implementation is held to. A query attends, in three softmaxes of their own, to
+/// The three-branch sparse self-attention of SparseCTR (arXiv:2601.17836). A query attends, in three softmaxes of their own, to
 /// <list type="bullet">
 /// <item><b>global</b> interests: the mean key and value of each chunk that is complete before it;</item>
 /// <item><b>transitions</b>: the last r behaviors of each of those chunks;</item>
@@ -14,8 +13,12 @@ namespace Microsoft.ML.SparseCtr;
 /// </list>
 /// the first two with the zero token p_0 beside them, and sums the three by gates of its own, per head:
 /// out_i = Σ_branch σ(W_g x_i)_{branch,head} · A_branch(i).
+/// <para>
+/// It is written twice: fused, in <see cref="EvoAttentionKernel"/>, and here in plain tensor operators, the reference that faster
+/// implementations are held to.
+/// </para>
 /// </summary>
-internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionLayout, bool, Tensor>
+internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, Tensor>
 {
     private const int Branches = EvoAttentionLayout.Branches;
 
@@ -23,10 +26,12 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionLayout, bool,
     private readonly RelTemporal _temporal;
     private readonly int _heads;
     private readonly int _headDimension;
+    private readonly AttentionImplementation _implementation;
 
-    public EvoAttention(SparseCtrConfig config) : base(nameof(EvoAttention))
+    public EvoAttention(SparseCtrConfig config, AttentionImplementation implementation = default) : base(nameof(EvoAttention))
     {
         int d = config.ModelDimension;
+        _implementation = implementation;
         (_heads, _headDimension) = (config.NumberOfHeads, d / config.NumberOfHeads);
         register_module("query", _query = nn.Linear(d, d, hasBias: false));
         register_module("key", _key = nn.Linear(d, d, hasBias: false));
@@ -36,16 +41,28 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionLayout, bool,
         register_module("temporal", _temporal = new RelTemporal(_heads));
     }
 
-    /// <param name="x">[tokens, d] the normalized tokens of the batch, packed as the layout says.</param>
-    /// <param name="layout">Who sees whom.</param>
+    /// <param name="x">[tokens, d] the normalized tokens of the batch, packed as the plan says.</param>
+    /// <param name="plan">Who sees whom.</param>
     /// <param name="candidatesOnly">Whether only the candidates' outputs are wanted, as in the last block.</param>
     /// <returns>[tokens, d], or [candidates, d].</returns>
-    public override Tensor forward(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
+    public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
+    {
+        bool isFused = _implementation == AttentionImplementation.Fused && x.dtype == ScalarType.Float32 && x.device.type == DeviceType.CPU;
+        return _output.forward(isFused ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
+    }
+
+    private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
+    {
+        Tensor asking = candidatesOnly ? x.narrow(0, plan.BehaviorCount, plan.CandidateCount) : x;
+        return EvoAttentionFunction.apply(
+            _query.forward(asking), _key.forward(x), _value.forward(x), _gate.forward(asking).sigmoid(), _temporal.Coefficients, plan, candidatesOnly);
+    }
+
+    private Tensor Reference(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
     {
         Tensor keysAndValues = KeyMatrix(cat([_key.forward(x), _value.forward(x)], 1), layout);
         Tensor candidates = Attend(x, layout.Candidates, keysAndValues);
-        Tensor attended = candidatesOnly ? candidates : cat([Attend(x, layout.Behaviors!, keysAndValues), candidates]);
-        return _output.forward(attended);
+        return candidatesOnly ? candidates : cat([Attend(x, layout.Behaviors!, keysAndValues), candidates]);
     }
 
     /// <summary>The rows that a query may see: every token, the mean of every chunk, and the zero token.</summary>

@@ -4,14 +4,29 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
 
+/// <summary>What RelTemporal sees of a moment, in the users' local time.</summary>
+/// <param name="DayAngle">2π·hour/24, with hours as fractions.</param>
+/// <param name="IsWeekend">Whether it is a Saturday or a Sunday.</param>
+internal readonly record struct LocalTime(double DayAngle, bool IsWeekend)
+{
+    private const long SecondsPerDay = 24 * 60 * 60;
+
+    public static LocalTime Of(long unixSeconds, SparseCtrConfig config)
+    {
+        long local = unixSeconds + (long)Math.Round(config.UtcOffsetHours * 3600);
+        // Day 0, 1970-01-01, was a Thursday: Saturday and Sunday are days 2 and 3 of the weeks that begin there.
+        return new(2 * Math.PI * FloorMod(local, SecondsPerDay) / SecondsPerDay, FloorMod(local, 7 * SecondsPerDay) / SecondsPerDay is 2 or 3);
+    }
+
+    private static long FloorMod(long value, long divisor) => (value % divisor + divisor) % divisor;
+}
+
 /// <summary>
 /// What RelTemporal sees of a pair of tokens: log(1 + Δt/τ), cos(2π(hour_i − hour_j)/24) and [weekend_i = weekend_j], with hours as
 /// fractions and days in local time. It has no parameters, so a batch computes it once for all blocks and heads.
 /// </summary>
 internal sealed class RelTemporalFeatures
 {
-    private const long SecondsPerDay = 24 * 60 * 60;
-
     private readonly Tensor _time;
     private readonly Tensor _dayAngle;
     private readonly Tensor _weekend;
@@ -26,16 +41,12 @@ internal sealed class RelTemporalFeatures
     /// <param name="dtype">Type of the features.</param>
     public RelTemporalFeatures(long[] times, int zeroToken, SparseCtrConfig config, Device device, ScalarType dtype)
     {
-        long offset = (long)Math.Round(config.UtcOffsetHours * 3600);
         var dayAngle = new double[times.Length];
         var weekend = new bool[times.Length];
         var isReal = new bool[times.Length];
         for (int i = 0; i < times.Length; i++)
         {
-            long local = times[i] + offset;
-            dayAngle[i] = 2 * Math.PI * FloorMod(local, SecondsPerDay) / SecondsPerDay;
-            // Day 0, 1970-01-01, was a Thursday: Saturday and Sunday are days 2 and 3 of the weeks that begin there.
-            weekend[i] = FloorMod(local, 7 * SecondsPerDay) / SecondsPerDay is 2 or 3;
+            (dayAngle[i], weekend[i]) = LocalTime.Of(times[i], config);
             isReal[i] = i != zeroToken;
         }
         _time = tensor(times, device: device);
@@ -44,8 +55,6 @@ internal sealed class RelTemporalFeatures
         _isReal = tensor(isReal, dtype, device);
         (_timeScale, _dtype) = (config.TimeScaleSeconds, dtype);
     }
-
-    private static long FloorMod(long value, long divisor) => (value % divisor + divisor) % divisor;
 
     /// <summary>The features of all pairs of S queries and T keys in each of G groups: [G, 3, S·T].</summary>
     public Tensor Of(Tensor queryIndex, Tensor keyIndex, long groups, long queries, long keys)
@@ -84,6 +93,9 @@ internal sealed class RelTemporal : nn.Module<Tensor, Tensor>
         coefficients = new Parameter(initial);
         register_parameter(CoefficientsName, coefficients);
     }
+
+    /// <summary>[H, 3]: −a, b and c of each head.</summary>
+    public Tensor Coefficients => coefficients;
 
     /// <param name="features">[G, 3, S·T] as <see cref="RelTemporalFeatures"/> gives them.</param>
     /// <returns>[G, H, S·T].</returns>

@@ -27,7 +27,7 @@ internal sealed class PackedBatch
     /// <summary>[candidates] 1 for a click, 0 for none.</summary>
     public required Tensor Labels { get; init; }
 
-    public required EvoAttentionLayout Layout { get; init; }
+    public required EvoAttentionPlan Plan { get; init; }
 
     /// <summary>Packs requests.</summary>
     /// <param name="requests">At least one.</param>
@@ -46,10 +46,10 @@ internal sealed class PackedBatch
             UserKeys = config.UserFields.Select((_, i) => Bags(impressions, impression => impression.UserKeys[i])).ToArray(),
             Numbers = tensor(Standardized(impressions, config), dtype, device).reshape(impressions.Length, config.NumericDimension),
             Labels = tensor(impressions.Select(impression => impression.Label).ToArray(), dtype, device),
-            Layout = EvoAttentionLayout.Create(
+            Plan = EvoAttentionPlan.Create(
                 requests.Select(request => request.HistoryTimestamps).ToArray(),
                 requests.Select(request => request.Impressions.Select(impression => impression.Timestamp).ToArray()).ToArray(),
-                config, device, dtype),
+                config),
         };
 
         KeyBags Bags(Impression[] rows, Func<Impression, int[]> keysOf)

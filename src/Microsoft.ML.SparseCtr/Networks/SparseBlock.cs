@@ -38,30 +38,30 @@ internal sealed class SwiGlu : nn.Module<Tensor, Tensor>
 }
 
 /// <summary>One layer of the network: x ← x + EvoAttention(RMSNorm(x)); x ← x + SwiGLU(RMSNorm(x)).</summary>
-internal sealed class SparseBlock : nn.Module<Tensor, EvoAttentionLayout, bool, Tensor>
+internal sealed class SparseBlock : nn.Module<Tensor, EvoAttentionPlan, bool, Tensor>
 {
     private readonly RmsNorm _attentionNorm, _feedForwardNorm;
     private readonly EvoAttention _attention;
     private readonly SwiGlu _feedForward;
     private readonly Dropout _dropout;
 
-    public SparseBlock(SparseCtrConfig config, double dropout) : base(nameof(SparseBlock))
+    public SparseBlock(SparseCtrConfig config, double dropout, AttentionImplementation attention = default) : base(nameof(SparseBlock))
     {
         register_module("attention_norm", _attentionNorm = new RmsNorm(config.ModelDimension));
-        register_module("attention", _attention = new EvoAttention(config));
+        register_module("attention", _attention = new EvoAttention(config, attention));
         register_module("feed_forward_norm", _feedForwardNorm = new RmsNorm(config.ModelDimension));
         register_module("feed_forward", _feedForward = new SwiGlu(config.ModelDimension, config.FeedForwardDimension));
         register_module("dropout", _dropout = nn.Dropout(dropout));
     }
 
-    /// <param name="x">[tokens, d], packed as the layout says.</param>
-    /// <param name="layout">Who sees whom.</param>
+    /// <param name="x">[tokens, d], packed as the plan says.</param>
+    /// <param name="plan">Who sees whom.</param>
     /// <param name="candidatesOnly">Whether only the candidates go on, as after the last block.</param>
     /// <returns>[tokens, d], or [candidates, d].</returns>
-    public override Tensor forward(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
+    public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
-        Tensor attended = _attention.forward(_attentionNorm.forward(x), layout, candidatesOnly);
-        Tensor kept = candidatesOnly ? x.narrow(0, layout.BehaviorCount, layout.CandidateCount) : x;
+        Tensor attended = _attention.forward(_attentionNorm.forward(x), plan, candidatesOnly);
+        Tensor kept = candidatesOnly ? x.narrow(0, plan.BehaviorCount, plan.CandidateCount) : x;
         Tensor y = kept + _dropout.forward(attended);
         return y + _dropout.forward(_feedForward.forward(_feedForwardNorm.forward(y)));
     }

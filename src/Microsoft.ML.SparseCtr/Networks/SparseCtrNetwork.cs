@@ -24,7 +24,9 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
     /// <param name="config">Inputs and sizes.</param>
     /// <param name="dropout">Probability with which activations are dropped while training.</param>
     /// <param name="tokenDropout">The same for the tokens, before the first block.</param>
-    public SparseCtrNetwork(SparseCtrConfig config, double dropout = 0, double tokenDropout = 0) : base(nameof(SparseCtrNetwork))
+    /// <param name="attention">How attention is computed; not what, so that it is no part of the model.</param>
+    public SparseCtrNetwork(SparseCtrConfig config, double dropout = 0, double tokenDropout = 0, AttentionImplementation attention = default)
+        : base(nameof(SparseCtrNetwork))
     {
         _config = config;
         int d = config.ModelDimension, e = config.EmbeddingDimension;
@@ -40,7 +42,7 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
         register_module("token_dropout", _tokenDropout = nn.Dropout(tokenDropout));
         register_module("dropout", _dropout = nn.Dropout(dropout));
         register_module("blocks", _blocks = new ModuleList<SparseBlock>(
-            Enumerable.Range(0, config.NumberOfBlocks).Select(_ => new SparseBlock(config, dropout)).ToArray()));
+            Enumerable.Range(0, config.NumberOfBlocks).Select(_ => new SparseBlock(config, dropout, attention)).ToArray()));
         register_module("norm", _norm = new RmsNorm(d));
         register_module("hidden", _hidden = nn.Linear(headInputs, config.HeadDimension));
         register_module("logit", _logit = nn.Linear(config.HeadDimension, 1));
@@ -69,10 +71,9 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
     /// <summary>The logit of each candidate of the batch: [candidates].</summary>
     public override Tensor forward(PackedBatch batch)
     {
-        EvoAttentionLayout layout = batch.Layout;
         Tensor x = Tokens(batch);
         for (int i = 0; i < _blocks.Count; i++)
-            x = _blocks[i].forward(x, layout, candidatesOnly: i == _blocks.Count - 1);
+            x = _blocks[i].forward(x, batch.Plan, candidatesOnly: i == _blocks.Count - 1);
 
         Tensor state = cat([_norm.forward(x), .. Pooled(_userTables, batch.UserKeys), batch.Numbers], 1);
         return _logit.forward(_dropout.forward(_hidden.forward(state).silu())).squeeze(1);
@@ -85,7 +86,7 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
         if (_candidateToken is not null)
         {
             Tensor inputs = cat([.. Pooled(_candidateTables, batch.CandidateKeys), batch.Numbers], 1);
-            Tensor none = zeros(batch.Layout.BehaviorCount, _config.ModelDimension, x.dtype, x.device);
+            Tensor none = zeros(batch.Plan.BehaviorCount, _config.ModelDimension, x.dtype, x.device);
             x = x + cat([none, _candidateToken.forward(inputs)]);
         }
         return _tokenDropout.forward(x);

@@ -147,11 +147,15 @@ public sealed partial class SparseCtrTrainer
         public int ShufflePoolSize { get; set; } = 32_768;
 
         /// <summary>
-        /// Threads that libtorch computes with on the CPU; at least 1. Null, the default, takes one where <see cref="ModelDimension"/> is below
-        /// 256, because the threads of so small products wait for each other longer than they compute, and otherwise all processors. The
-        /// environment variable OMP_NUM_THREADS goes before the default. The same seed gives the same model for the same number of threads.
+        /// Threads that training computes with on the CPU; at least 1. Null, the default, takes all processors for attention, and for libtorch's
+        /// products one thread where <see cref="ModelDimension"/> is below 256, because the threads of so small products wait for each other longer
+        /// than they compute, and otherwise all processors. The environment variable OMP_NUM_THREADS goes before the default. The same seed gives
+        /// the same model for the same number of threads.
         /// </summary>
         public int? NumberOfThreads { get; set; }
+
+        /// <summary>How attention is computed in training. Both ways compute the same, up to rounding. Default: fused.</summary>
+        public AttentionImplementation AttentionImplementation { get; set; }
 
         /// <summary>Seed of weights, order and dropout. Null, the default, takes the MLContext's seed, or a random one where it has none.</summary>
         public int? Seed { get; set; }
@@ -182,6 +186,7 @@ public sealed partial class SparseCtrTrainer
             Positive(GradientClipping, nameof(GradientClipping));
             Fraction(ValidationFraction, nameof(ValidationFraction));
             Between(EarlyStoppingPatience, 1, 10_000, nameof(EarlyStoppingPatience));
+            Require(Enum.IsDefined(AttentionImplementation), nameof(AttentionImplementation), "one of its values", AttentionImplementation);
             Require(NumberOfThreads is null or >= 1, nameof(NumberOfThreads), "1 or more, or null", NumberOfThreads);
             Require(ShufflePoolSize >= 1, nameof(ShufflePoolSize), "1 or more", ShufflePoolSize);
 

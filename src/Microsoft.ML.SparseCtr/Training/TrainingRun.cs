@@ -36,12 +36,12 @@ internal sealed class TrainingRun(
             : summary.HasHoldOut ? reader.Read(trainData).Where(summary.IsHeldOut)
             : null;
 
-        using var threads = new ThreadCount(NumberOfThreads());
+        using var threads = new ThreadCount(NumberOfThreads(ofLibTorch: true), NumberOfThreads(ofLibTorch: false));
         manual_seed(seed);
         // Two generators, as two threads draw from them.
         Random order = new(seed), hiding = new(~seed);
 
-        var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout);
+        var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout, options.AttentionImplementation);
         network.to(device);
         using AdamW optimizer = CreateOptimizer(network);
         EmbeddingTable[] tables = TrainRowwise(network);
@@ -169,12 +169,12 @@ internal sealed class TrainingRun(
         return RocCurve.Area(scores.ToArray(), labels.ToArray());
     }
 
-    private int NumberOfThreads()
+    private int NumberOfThreads(bool ofLibTorch)
     {
         const int parallelFromDimension = 256;
         return options.NumberOfThreads
             ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is not null ? get_num_threads()
-                : options.ModelDimension < parallelFromDimension ? 1
+                : ofLibTorch && options.ModelDimension < parallelFromDimension ? 1
                 : Environment.ProcessorCount);
     }
 
@@ -214,14 +214,20 @@ internal sealed class TrainingRun(
     }
 }
 
-/// <summary>Sets libtorch's number of threads, which the whole process shares, until it is disposed.</summary>
+/// <summary>Sets the number of threads of libtorch and that of the attention kernel, which the whole process shares, until it is disposed.</summary>
 internal sealed class ThreadCount : IDisposable
 {
-    private readonly int _before = get_num_threads();
+    private readonly (int LibTorch, int Kernel) _before = (get_num_threads(), EvoAttentionKernel.Threads);
 
-    public ThreadCount(int count) => set_num_threads(count);
+    public ThreadCount(int libTorch, int kernel) => Set((libTorch, kernel));
 
-    public void Dispose() => set_num_threads(_before);
+    public void Dispose() => Set(_before);
+
+    private static void Set((int LibTorch, int Kernel) threads)
+    {
+        set_num_threads(threads.LibTorch);
+        EvoAttentionKernel.Threads = threads.Kernel;
+    }
 }
 
 /// <summary>Rises linearly, then falls to zero along a half cosine.</summary>

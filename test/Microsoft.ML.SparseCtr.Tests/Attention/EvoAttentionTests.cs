@@ -13,15 +13,15 @@ public class EvoAttentionTests
     public void Changing_a_later_behavior_changes_no_earlier_output_bit()
     {
         using SparseBlock block = Block();
-        EvoAttentionLayout layout = Layout(s_config);
+        EvoAttentionPlan plan = Plan(s_config);
         Tensor x = randn(Behaviors + Candidates, s_config.ModelDimension);
-        Tensor before = block.forward(block.forward(x, layout, false), layout, false);
+        Tensor before = block.forward(block.forward(x, plan, false), plan, false);
 
         for (int changed = 0; changed < Behaviors + Candidates; changed++)
         {
             Tensor other = x.clone();
             other[changed] += randn(s_config.ModelDimension);
-            Tensor after = block.forward(block.forward(other, layout, false), layout, false);
+            Tensor after = block.forward(block.forward(other, plan, false), plan, false);
 
             // Behaviors before a behavior do not see it; of candidates, nobody sees any but itself.
             IEnumerable<int> unaffected = changed < Behaviors ? Enumerable.Range(0, changed) : Enumerable.Range(0, Behaviors + Candidates).Where(i => i != changed);
@@ -34,15 +34,15 @@ public class EvoAttentionTests
     public void Every_candidate_sees_the_latest_behaviors_and_some_of_the_oldest()
     {
         using SparseBlock block = Block();
-        EvoAttentionLayout layout = Layout(s_config);
+        EvoAttentionPlan plan = Plan(s_config);
         Tensor x = randn(Behaviors + Candidates, s_config.ModelDimension);
-        Tensor before = block.forward(x, layout, true);
+        Tensor before = block.forward(x, plan, true);
 
         foreach (int changed in new[] { 0, Behaviors - 1 })
         {
             Tensor other = x.clone();
             other[changed] += randn(s_config.ModelDimension);
-            Tensor after = block.forward(other, layout, true);
+            Tensor after = block.forward(other, plan, true);
             Assert.All(Enumerable.Range(0, Candidates), candidate => Assert.False(before[candidate].allclose(after[candidate])));
         }
     }
@@ -51,11 +51,11 @@ public class EvoAttentionTests
     public void The_last_block_computes_for_candidates_what_it_would_compute_among_all()
     {
         using SparseBlock block = Block();
-        EvoAttentionLayout layout = Layout(s_config);
+        EvoAttentionPlan plan = Plan(s_config);
         Tensor x = randn(Behaviors + Candidates, s_config.ModelDimension);
 
-        Tensor all = block.forward(x, layout, candidatesOnly: false);
-        Tensor candidates = block.forward(x, layout, candidatesOnly: true);
+        Tensor all = block.forward(x, plan, candidatesOnly: false);
+        Tensor candidates = block.forward(x, plan, candidatesOnly: true);
 
         Assert.True(all.narrow(0, Behaviors, Candidates).allclose(candidates, atol: 1e-6));
     }
@@ -75,7 +75,7 @@ public class EvoAttentionTests
         const int n = Behaviors + Candidates;
         Tensor x = randn(n, config.ModelDimension, dtype: float64);
 
-        Tensor actual = attention.forward(x, Layout(config, float64), false);
+        Tensor actual = attention.forward(x, Plan(config), false);
 
         Tensor earlier = zeros(n, n + 1, @bool), upToItself = zeros(n, n + 1, @bool);
         for (int query = 0; query < n; query++)
@@ -118,12 +118,12 @@ public class EvoAttentionTests
     public void Each_term_of_RelTemporal_moves_the_output(int term)
     {
         using var attention = new EvoAttention(s_config);
-        EvoAttentionLayout layout = Layout(s_config);
+        EvoAttentionPlan plan = Plan(s_config);
         Tensor x = randn(Behaviors + Candidates, s_config.ModelDimension);
-        Tensor before = attention.forward(x, layout, false);
+        Tensor before = attention.forward(x, plan, false);
         using (no_grad())
             attention.get_parameter("temporal.coefficients")!.narrow(1, term, 1).fill_(2);
-        Assert.False(before.allclose(attention.forward(x, layout, false)));
+        Assert.False(before.allclose(attention.forward(x, plan, false)));
     }
 
     private static SparseBlock Block()
@@ -134,9 +134,9 @@ public class EvoAttentionTests
         return block;
     }
 
-    private static EvoAttentionLayout Layout(SparseCtrConfig config, ScalarType dtype = ScalarType.Float32)
+    private static EvoAttentionPlan Plan(SparseCtrConfig config)
     {
         Request request = TestRequests.Request(Behaviors, Candidates);
-        return EvoAttentionLayout.Create([request.HistoryTimestamps], [request.Impressions.Select(one => one.Timestamp).ToArray()], config, CPU, dtype);
+        return EvoAttentionPlan.Create([request.HistoryTimestamps], [request.Impressions.Select(one => one.Timestamp).ToArray()], config);
     }
 }

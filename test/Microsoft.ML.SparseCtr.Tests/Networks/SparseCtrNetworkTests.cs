@@ -90,6 +90,31 @@ public class SparseCtrNetworkTests
     [Fact]
     public void Gradients_are_those_of_finite_differences_where_keys_are_hashed() => AssertGradients(TestRequests.Hashed);
 
+    /// <summary>Those in float64 are held to finite differences above; float32 takes the fused attention.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Gradients_in_float32_are_those_in_float64(int blocks)
+    {
+        SparseCtrConfig config = s_config with { NumberOfBlocks = blocks };
+        Request[] requests = [TestRequests.Request(17, 2), TestRequests.Request(0, 1, seed: 2), TestRequests.Request(6, 3, seed: 3, gap: _ => 0)];
+        Dictionary<string, torch.Tensor> expected = Gradients(torch.float64), actual = Gradients(torch.float32);
+        foreach ((string name, torch.Tensor gradient) in expected)
+        {
+            double error = (actual[name].to(torch.float64) - gradient).abs().max().item<double>(), size = gradient.abs().max().item<double>();
+            Assert.True(error <= 1e-4 * (size + 1e-2), $"{name}: off by {error} where gradients are up to {size}");
+        }
+
+        Dictionary<string, torch.Tensor> Gradients(torch.ScalarType dtype)
+        {
+            using SparseCtrNetwork network = TestRequests.Network(config);
+            network.to(dtype);
+            PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, dtype);
+            torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels).backward();
+            return network.named_parameters().ToDictionary(named => named.Item1, named => named.Item2.grad!.clone());
+        }
+    }
+
     private static void AssertGradients(SparseCtrConfig config)
     {
         using SparseCtrNetwork network = TestRequests.Network(config);

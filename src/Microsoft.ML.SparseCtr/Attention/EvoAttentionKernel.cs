@@ -1,0 +1,152 @@
+using System.Buffers;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// EvoAttention (docs/model.md) from queries, keys, values and gates to what the heads put out, and the gradients of that, in managed SIMD
+/// code: one call is one object of this class, which says what is computed and shares the work among threads; <see cref="RequestAttention"/> does it.
+/// <para>
+/// A piece of work is one request and some of its heads. No two pieces write the same number, and each sums in an order of its own, so that
+/// results are the same to the last bit for any number of threads.
+/// </para>
+/// </summary>
+internal sealed unsafe class EvoAttentionKernel
+{
+    /// <summary>Pairs of tokens below which a second thread costs more than it does.</summary>
+    private const long PairsPerThread = 20_000;
+
+    private static readonly Stack<RequestAttention> s_idle = new();
+
+    private double[] _coefficientSums = [];
+    private int _pieces;
+    private int _parts;
+    private int _next;
+
+    /// <summary>Threads of one call, at most; it holds for the whole process, as libtorch's number does.</summary>
+    public static int Threads { get; set; } = Environment.ProcessorCount;
+
+    public required EvoAttentionPlan Plan { get; init; }
+
+    /// <summary>Whether the candidates are the only queries, as in the last block; otherwise all tokens are.</summary>
+    public required bool CandidatesOnly { get; init; }
+
+    public required int Heads { get; init; }
+
+    /// <summary>Floats per head, d_h.</summary>
+    public required int HeadDimension { get; init; }
+
+    /// <summary>d.</summary>
+    public int Dimension => Heads * HeadDimension;
+
+    /// <summary>[queries, d].</summary>
+    public required float* Queries { get; init; }
+
+    /// <summary>[tokens, d].</summary>
+    public required float* Keys { get; init; }
+
+    /// <summary>[tokens, d].</summary>
+    public required float* Values { get; init; }
+
+    /// <summary>[queries, 3, H], each between 0 and 1.</summary>
+    public required float* Gates { get; init; }
+
+    /// <summary>[H, 3] RelTemporal's −a, b and c.</summary>
+    public required float* Coefficients { get; init; }
+
+    /// <summary>[queries, d], written by the forward pass.</summary>
+    public float* Output { get; init; }
+
+    /// <summary>
+    /// [queries, d]; null in the forward pass. Where it is given, the gradients of all inputs are written: those of keys and values are added
+    /// to what is there, which should be zeros.
+    /// </summary>
+    public float* OutputGradient { get; init; }
+
+    public float* QueryGradient { get; init; }
+    public float* KeyGradient { get; init; }
+    public float* ValueGradient { get; init; }
+    public float* GateGradient { get; init; }
+    public float* CoefficientGradient { get; init; }
+
+    public bool IsBackward => OutputGradient != null;
+
+    /// <summary>The row of a token's query in queries, gates and outputs.</summary>
+    public int QueryOf(int token) => CandidatesOnly ? token - Plan.BehaviorCount : token;
+
+    /// <summary>Computes <see cref="Output"/> or, where <see cref="OutputGradient"/> is given, the gradients.</summary>
+    public void Run()
+    {
+        (long all, long largest) = CountPairs();
+        int threads = (int)Math.Clamp(all / PairsPerThread, 1, Threads);
+        // Where a request is more than half of a thread's share, its heads are shared out, but no further than among the threads: heads of one
+        // piece share what depends on times alone.
+        int most = Math.Min(Heads, threads);
+        _parts = (int)Math.Clamp(Math.Ceiling(2.0 * threads * largest / Math.Max(all, 1)), 1, most);
+        _pieces = Plan.Requests.Length * _parts;
+        int sums = Plan.Requests.Length * Heads * 3;
+        _coefficientSums = ArrayPool<double>.Shared.Rent(sums);
+        Array.Clear(_coefficientSums);
+
+        if (threads == 1)
+            Work(0);
+        else
+            Parallel.For(0, threads, Work);
+
+        if (IsBackward)
+        {
+            for (int i = 0; i < Heads * 3; i++)
+            {
+                double sum = 0;
+                for (int place = i; place < sums; place += Heads * 3)
+                    sum += _coefficientSums[place];
+                CoefficientGradient[i] = (float)sum;
+            }
+        }
+        ArrayPool<double>.Shared.Return(_coefficientSums);
+    }
+
+    private void Work(int thread)
+    {
+        RequestAttention attention = Rent();
+        for (int piece; (piece = Interlocked.Increment(ref _next) - 1) < _pieces;)
+        {
+            int request = Plan.LargestFirst[piece / _parts], part = piece % _parts;
+            Interval heads = new(Heads * part / _parts, Heads * (part + 1) / _parts);
+            attention.Compute(this, Plan.Requests[request], heads, _coefficientSums.AsSpan(request * Heads * 3, Heads * 3));
+        }
+        attention.Forget();
+        lock (s_idle)
+            s_idle.Push(attention);
+    }
+
+    /// <summary>Keeps what a thread works in, so that later calls allocate nothing.</summary>
+    private static RequestAttention Rent()
+    {
+        lock (s_idle)
+            return s_idle.TryPop(out RequestAttention? attention) ? attention : new RequestAttention();
+    }
+
+    /// <summary>The pairs of a query and a key in all requests, and in the largest one; a token that is only read counts as one.</summary>
+    private (long All, long Largest) CountPairs()
+    {
+        long all = 0, largest = 0;
+        foreach (RequestPlan request in Plan.Requests)
+        {
+            long pairs = request.Behaviors.Count + PairsOf(request.Candidates) + (CandidatesOnly ? 0 : PairsOf(request.Behaviors));
+            all += pairs;
+            largest = Math.Max(largest, pairs);
+        }
+        return (all, largest);
+    }
+
+    private long PairsOf(Interval queries)
+    {
+        long pairs = 0;
+        for (int token = queries.From; token < queries.To; token++)
+        {
+            QueryPlan query = Plan.Queries[token];
+            pairs += query.Local.Count + query.Chunks.Count + Plan.FirstTransition[query.Chunks.To] - Plan.FirstTransition[query.Chunks.From];
+        }
+        return pairs;
+    }
+}

@@ -1,0 +1,539 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using static Microsoft.ML.SparseCtr.SmallMatrix;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// EvoAttention of one request and some of its heads, and the memory that it takes, which is kept from request to request.
+/// <para>
+/// The request's keys are gathered as the columns of one matrix per head: its chunks, their last behaviors, the local behaviors and the
+/// candidates. So whatever a query sees are a few ranges of columns. Queries go by tiles of eight consecutive ones: their logits are small
+/// products of matrices over the columns that any of them sees, where what one of them does not see is hidden. Products with the
+/// transposed matrix and with the matrix itself both run over contiguous rows, so both are kept. The backward pass computes the
+/// probabilities again.
+/// </para>
+/// </summary>
+internal sealed unsafe class RequestAttention
+{
+    private const int TileSize = 8;
+    private const int Branches = EvoAttentionLayout.Branches;
+    private const int Features = 3;
+
+    /// <summary>Columns that the queries of a tile see, and where their logits are in a row of the tile.</summary>
+    private readonly record struct Segment(int Column, int Count, int Offset)
+    {
+        public int Width => RoundUp(Count, Lanes);
+        public int End => Offset + Width;
+    }
+
+    // Per column: its time, and what RelTemporal sees of it.
+    private readonly Buffer<double> _seconds = new();
+    private readonly Buffer<float> _cosine = new(), _sine = new(), _weekend = new();
+
+    // Per head: [columns, d_h'] and transposed [d_h', columns'], where primes are rounded up; and gradients of the first.
+    private readonly Buffer<float> _keys = new(), _values = new(), _keysT = new(), _valuesT = new(), _keyGradients = new(), _valueGradients = new();
+    private readonly Buffer<float> _row = new();
+
+    // Per tile: [8, columns of the tile] of what all heads share, and of one head; and [8, d_h'] of one head.
+    private readonly Buffer<float> _features = new(), _hidden = new(), _logits = new(), _logitGradients = new();
+    private readonly Buffer<float> _query = new(), _output = new(), _queryGradient = new(), _outputGradient = new();
+
+    private EvoAttentionKernel _call = null!;
+    private EvoAttentionPlan _plan = null!;
+    private RequestPlan _request;
+    private Interval _heads;
+    private int _padded;        // d_h'
+
+    // The columns: chunks, then transitions, local behaviors and candidates, which begin at these.
+    private Interval _local;
+    private int _firstTransition, _firstLocal, _firstCandidate, _columns;
+    private int _stride;        // from a row of a transposed matrix to the next
+
+    // The tile: its queries, what they see, the width of a row, and where each branch begins in it.
+    private Interval _queries;
+    private Segment _global, _transition, _window, _self;
+    private int _rows, _width;
+    private readonly int[] _branchStart = new int[Branches + 1];
+
+    /// <param name="call">What is computed.</param>
+    /// <param name="request">Of which request.</param>
+    /// <param name="heads">For which heads.</param>
+    /// <param name="coefficientSums">[H, 3] to which the gradients of the coefficients are added.</param>
+    public void Compute(EvoAttentionKernel call, RequestPlan request, Interval heads, Span<double> coefficientSums)
+    {
+        (_call, _plan, _request, _heads) = (call, call.Plan, request, heads);
+        _padded = RoundUp(call.HeadDimension, Math.Max(Lanes, RowBlock));
+        PlaceColumns();
+        GatherColumns();
+        if (!call.CandidatesOnly)
+            ComputeQueries(request.Behaviors, coefficientSums);
+        ComputeQueries(request.Candidates, coefficientSums);
+        if (call.IsBackward)
+            ScatterGradients();
+    }
+
+    /// <summary>Keeps the memory, but nothing of the call.</summary>
+    public void Forget() => (_call, _plan) = (null!, null!);
+
+    private void ComputeQueries(Interval queries, Span<double> coefficientSums)
+    {
+        for (int first = queries.From; first < queries.To; first += TileSize)
+        {
+            PlaceTile(new(first, Math.Min(first + TileSize, queries.To)));
+            ComputeFeatures();
+            for (int head = _heads.From; head < _heads.To; head++)
+            {
+                if (_call.IsBackward)
+                    Backward(head, coefficientSums.Slice(head * Features, Features));
+                else
+                    Forward(head);
+            }
+        }
+    }
+
+    // --- columns ---------------------------------------------------------------------------------------------------------------------
+
+    private void PlaceColumns()
+    {
+        _local = new(int.MaxValue, 0);
+        if (!_call.CandidatesOnly)
+            _local = _request.Behaviors;
+        for (int token = _request.Candidates.From; token < _request.Candidates.To; token++)
+            _local = _local.Cover(_plan.Queries[token].Local);
+        if (_local.Count < 0)
+            _local = default;
+
+        _firstTransition = _request.Chunks.Count;
+        _firstLocal = ColumnOfTransitions(_request.Chunks.To);
+        _firstCandidate = _firstLocal + _local.Count;
+        _columns = _firstCandidate + _request.Candidates.Count;
+        // A range of columns is read in whole vectors. An odd number of cache lines keeps the rows out of each other's place in the cache.
+        _stride = (RoundUp(_columns + Lanes, 16) / 16 | 1) * 16;
+    }
+
+    private int ColumnOfTransitions(int chunk) => _firstTransition + _plan.FirstTransition[chunk] - _plan.FirstTransition[_request.Chunks.From];
+
+    private void GatherColumns()
+    {
+        int heads = _heads.Count, size = _call.HeadDimension;
+        _seconds.Reserve(_stride);
+        _cosine.Reserve(_stride);
+        _sine.Reserve(_stride);
+        _weekend.Reserve(_stride);
+        _keys.Reserve((long)heads * _columns * _padded);
+        _values.Reserve((long)heads * _columns * _padded);
+        _keysT.Reserve((long)heads * _padded * _stride);
+        _row.Reserve(heads * size);
+
+        for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
+        {
+            Interval behaviors = _plan.Chunks[chunk];
+            int column = chunk - _request.Chunks.From;
+            GatherTime(column, behaviors.To - 1);
+            GatherRow(MeanOf(_call.Keys, behaviors), _keys, column);
+            GatherRow(MeanOf(_call.Values, behaviors), _values, column);
+            GatherTokens(_plan.TransitionsOf(chunk), ColumnOfTransitions(chunk));
+        }
+        GatherTokens(_local, _firstLocal);
+        GatherTokens(_request.Candidates, _firstCandidate);
+        for (int column = _columns; column < _stride; column++)
+            (_seconds.Pointer[column], _cosine.Pointer[column], _sine.Pointer[column], _weekend.Pointer[column]) = (0, 0, 0, 0);
+
+        Transpose(_keys, _keysT);
+        if (_call.IsBackward)
+        {
+            _valuesT.Reserve((long)heads * _padded * _stride);
+            ClearGradients(_keyGradients);
+            ClearGradients(_valueGradients);
+            Transpose(_values, _valuesT);
+        }
+    }
+
+    /// <summary>Gradients are added in blocks of rows: behind the last column are some more, to which zeros are added.</summary>
+    private void ClearGradients(Buffer<float> gradients)
+    {
+        long count = ((long)_heads.Count * _columns + RowBlock) * _padded;
+        gradients.Reserve(count);
+        NativeMemory.Clear(gradients.Pointer, (nuint)count * sizeof(float));
+    }
+
+    private void GatherTokens(Interval tokens, int column)
+    {
+        for (int token = tokens.From; token < tokens.To; token++, column++)
+        {
+            GatherTime(column, token);
+            GatherRow(RowOf(_call.Keys, token), _keys, column);
+            GatherRow(RowOf(_call.Values, token), _values, column);
+        }
+    }
+
+    private void GatherTime(int column, int token)
+    {
+        // Exact up to 2⁵³; their differences become floats, not they themselves, which would be rounded to minutes.
+        _seconds.Pointer[column] = _plan.Times[token];
+        _cosine.Pointer[column] = _plan.HourCosine[token];
+        _sine.Pointer[column] = _plan.HourSine[token];
+        _weekend.Pointer[column] = _plan.Weekend[token];
+    }
+
+    /// <summary>The heads' part of a token's row.</summary>
+    private float* RowOf(float* matrix, int token) => matrix + (long)token * _call.Dimension + _heads.From * _call.HeadDimension;
+
+    private float* MeanOf(float* matrix, Interval tokens)
+    {
+        int width = _heads.Count * _call.HeadDimension;
+        new Span<float>(_row.Pointer, width).Clear();
+        for (int token = tokens.From; token < tokens.To; token++)
+            AddScaled(RowOf(matrix, token), 1, _row.Pointer, width);
+        for (int i = 0; i < width; i++)
+            _row.Pointer[i] /= tokens.Count;
+        return _row.Pointer;
+    }
+
+    private void GatherRow(float* row, Buffer<float> matrices, int column)
+    {
+        for (int head = 0; head < _heads.Count; head++)
+            CopyPadded(row + head * _call.HeadDimension, 1, matrices.Pointer + ((long)head * _columns + column) * _padded);
+    }
+
+    private void CopyPadded(float* from, float scale, float* to)
+    {
+        CopyScaled(from, scale, to, _call.HeadDimension);
+        for (int i = _call.HeadDimension; i < _padded; i++)
+            to[i] = 0;
+    }
+
+    private void Transpose(Buffer<float> matrices, Buffer<float> transposed)
+    {
+        int columns = _columns, padded = _padded, stride = _stride;
+        for (int row = 0; row < _heads.Count * padded; row++)
+        {
+            (int head, int i) = Math.DivRem(row, padded);
+            float* from = matrices.Pointer + (long)head * columns * padded + i, to = transposed.Pointer + (long)row * stride;
+            for (int column = 0; column < columns; column++, from += padded)
+                to[column] = *from;
+            for (int column = columns; column < stride; column++)
+                to[column] = 0;
+        }
+    }
+
+    /// <summary>Adds the gradients of the columns to those of the tokens that they came from.</summary>
+    private void ScatterGradients()
+    {
+        Scatter(_keyGradients, _call.KeyGradient);
+        Scatter(_valueGradients, _call.ValueGradient);
+    }
+
+    private void Scatter(Buffer<float> gradients, float* tokens)
+    {
+        for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
+        {
+            Interval behaviors = _plan.Chunks[chunk];
+            for (int token = behaviors.From; token < behaviors.To; token++)
+                ScatterColumn(chunk - _request.Chunks.From, 1f / behaviors.Count, token);
+            ScatterTokens(_plan.TransitionsOf(chunk), ColumnOfTransitions(chunk));
+        }
+        ScatterTokens(_local, _firstLocal);
+        ScatterTokens(_request.Candidates, _firstCandidate);
+
+        void ScatterTokens(Interval range, int column)
+        {
+            for (int token = range.From; token < range.To; token++, column++)
+                ScatterColumn(column, 1, token);
+        }
+
+        void ScatterColumn(int column, float scale, int token)
+        {
+            float* to = RowOf(tokens, token);
+            for (int head = 0; head < _heads.Count; head++)
+                AddScaled(gradients.Pointer + ((long)head * _columns + column) * _padded, scale, to + head * _call.HeadDimension, _call.HeadDimension);
+        }
+    }
+
+    // --- a tile ----------------------------------------------------------------------------------------------------------------------
+
+    private void PlaceTile(Interval queries)
+    {
+        _queries = queries;
+        _rows = RoundUp(queries.Count, RowBlock);
+        QueryPlan seen = _plan.Queries[queries.From];
+        for (int query = queries.From + 1; query < queries.To; query++)
+            seen = new(seen.Chunks.Cover(_plan.Queries[query].Chunks), seen.Local.Cover(_plan.Queries[query].Local));
+
+        int firstTransition = ColumnOfTransitions(seen.Chunks.From);
+        _global = new(seen.Chunks.From - _request.Chunks.From, seen.Chunks.Count, 0);
+        _transition = new(firstTransition, ColumnOfTransitions(seen.Chunks.To) - firstTransition, _global.End);
+        _window = new(_firstLocal + seen.Local.From - _local.From, seen.Local.Count, _transition.End);
+        // A behavior is among its local behaviors; a candidate is a column of its own.
+        bool areCandidates = queries.From >= _plan.BehaviorCount;
+        _self = new(_firstCandidate + queries.From - _request.Candidates.From, areCandidates ? queries.Count : 0, _window.End);
+        _width = _self.End;
+        (_branchStart[1], _branchStart[2], _branchStart[3]) = (_transition.Offset, _window.Offset, _width);
+
+        _hidden.Reserve(_rows * (long)_width);
+        _features.Reserve(Features * _rows * (long)_width);
+        _logits.Reserve(_rows * (long)_width);
+        _logitGradients.Reserve(_rows * (long)_width);
+        foreach (Buffer<float> buffer in (ReadOnlySpan<Buffer<float>>)[_query, _output, _queryGradient, _outputGradient])
+            buffer.Reserve(TileSize * _padded);
+    }
+
+    /// <summary>What depends on times alone: RelTemporal's features of each pair, and −∞ where a query must not see the key.</summary>
+    private void ComputeFeatures()
+    {
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            int query = _queries.From + row;
+            (Interval chunks, Interval local) = _plan.Queries[query];
+            int firstChunk = _request.Chunks.From, transitions = ColumnOfTransitions(chunks.From);
+            Compute(_global, chunks.From - firstChunk, chunks.Count);
+            Compute(_transition, transitions, ColumnOfTransitions(chunks.To) - transitions);
+            Compute(_window, _firstLocal + local.From - _local.From, local.Count);
+            Compute(_self, _self.Column + row, 1);
+
+            void Compute(Segment segment, int firstSeen, int seen)
+            {
+                float* hidden = _hidden.Pointer + row * (long)_width + segment.Offset;
+                Span<float> all = new(hidden, segment.Width);
+                if (all.IsEmpty)
+                    return;
+                all.Fill(float.NegativeInfinity);
+                all.Slice(firstSeen - segment.Column, seen).Clear();
+                ComputeFeaturesOf(query, row, segment);
+            }
+        }
+    }
+
+    private void ComputeFeaturesOf(int query, int row, Segment segment)
+    {
+        float* log = Feature(0, row) + segment.Offset, hour = Feature(1, row) + segment.Offset, weekend = Feature(2, row) + segment.Offset;
+        double* seconds = _seconds.Pointer + segment.Column;
+        float* cosine = _cosine.Pointer + segment.Column, sine = _sine.Pointer + segment.Column, isWeekend = _weekend.Pointer + segment.Column;
+        Vector<double> time = Vector.Create((double)_plan.Times[query]);
+        Vector<float> ownCosine = Vector.Create(_plan.HourCosine[query]), ownSine = Vector.Create(_plan.HourSine[query]);
+        Vector<float> ownWeekend = Vector.Create(_plan.Weekend[query]), inverseScale = Vector.Create((float)(1 / _plan.Config.TimeScaleSeconds));
+        for (int i = 0; i < segment.Width; i += Lanes)
+        {
+            Vector<double> early = Vector.Abs(time - Vector.Load(seconds + i));
+            Vector<double> late = Vector.Abs(time - Vector.Load(seconds + i + Vector<double>.Count));
+            Vector<float> elapsed = Vector.Narrow(early, late);
+            Log(Vector.MultiplyAddEstimate(elapsed, inverseScale, Vector<float>.One)).Store(log + i);
+            (ownCosine * Vector.Load(cosine + i) + ownSine * Vector.Load(sine + i)).Store(hour + i);
+            Vector.ConditionalSelect(Vector.Equals(ownWeekend, Vector.Load(isWeekend + i)), Vector<float>.One, Vector<float>.Zero).Store(weekend + i);
+        }
+    }
+
+    private float* Feature(int feature, int row) => _features.Pointer + ((long)feature * _rows + row) * _width;
+
+    private void Forward(int head)
+    {
+        ComputeLogits(head);
+        float* scales = stackalloc float[TileSize * Branches];
+        ComputeExponentials(scales);
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            for (int branch = 0; branch < Branches; branch++)
+            {
+                float* logits = InBranch(_logits, row, branch);
+                CopyScaled(logits, _call.Gates[GateOf(row, branch, head)] * scales[row * Branches + branch], logits, WidthOf(branch));
+            }
+        }
+        Clear(_output, _rows * _padded);
+        MultiplyByColumns(_logits, _values, head, _output);
+        StoreRows(_output, 1, _call.Output, head);
+    }
+
+    private void Backward(int head, Span<double> coefficientSums)
+    {
+        ComputeLogits(head);
+        float* scales = stackalloc float[TileSize * Branches];
+        ComputeExponentials(scales);
+        LoadRows(_call.OutputGradient, head, 1, _outputGradient);
+        Clear(_logitGradients, _rows * _width);
+        MultiplyByTransposed(_outputGradient, _valuesT, head, _logitGradients);
+        ComputeLogitGradients(head, scales, coefficientSums);
+
+        Clear(_queryGradient, _rows * _padded);
+        MultiplyByColumns(_logitGradients, _keys, head, _queryGradient);
+        StoreRows(_queryGradient, InverseRoot, _call.QueryGradient, head);
+        AddToColumns(_query, _logitGradients, head, _keyGradients);
+        AddToColumns(_outputGradient, _logits, head, _valueGradients);
+    }
+
+    private float InverseRoot => 1 / MathF.Sqrt(_call.HeadDimension);
+
+    /// <summary>q·k/√d_h and RelTemporal's bias.</summary>
+    private void ComputeLogits(int head)
+    {
+        float* coefficients = _call.Coefficients + head * Features;
+        Vector<float> a = Vector.Create(coefficients[0]), b = Vector.Create(coefficients[1]), c = Vector.Create(coefficients[2]);
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            float* log = Feature(0, row), hour = Feature(1, row), weekend = Feature(2, row);
+            float* hidden = _hidden.Pointer + row * (long)_width, logits = _logits.Pointer + row * (long)_width;
+            for (int i = 0; i < _width; i += Lanes)
+            {
+                Vector<float> bias = Vector.MultiplyAddEstimate(c, Vector.Load(weekend + i), Vector.Load(hidden + i));
+                bias = Vector.MultiplyAddEstimate(b, Vector.Load(hour + i), bias);
+                Vector.MultiplyAddEstimate(a, Vector.Load(log + i), bias).Store(logits + i);
+            }
+        }
+        LoadRows(_call.Queries, head, InverseRoot, _query);
+        MultiplyByTransposed(_query, _keysT, head, _logits);
+    }
+
+    /// <summary>Makes logits probabilities but for a factor.</summary>
+    /// <param name="scales">[8, 3] receives the factor of each row and branch.</param>
+    private void ComputeExponentials(float* scales)
+    {
+        // One step for all rows before the next: each ends in a number for which the next one of the same row would have to wait.
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            for (int branch = 0; branch < Branches; branch++)
+                scales[row * Branches + branch] = Largest(InBranch(_logits, row, branch), WidthOf(branch), ZeroTokenLogit(branch));
+        }
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            for (int branch = 0; branch < Branches; branch++)
+            {
+                float* scale = scales + row * Branches + branch;
+                *scale = 1 / Exponentiate(InBranch(_logits, row, branch), WidthOf(branch), ZeroTokenLogit(branch), *scale);
+            }
+        }
+    }
+
+    /// <summary>The local branch has no zero token.</summary>
+    private static float ZeroTokenLogit(int branch) => branch == Branches - 1 ? float.NegativeInfinity : 0;
+
+    private int WidthOf(int branch) => _branchStart[branch + 1] - _branchStart[branch];
+
+    private float* InBranch(Buffer<float> tile, int row, int branch) => tile.Pointer + row * (long)_width + _branchStart[branch];
+
+    private long GateOf(int row, int branch, int head) => ((long)_call.QueryOf(_queries.From + row) * Branches + branch) * _call.Heads + head;
+
+    /// <summary>
+    /// Makes the gradients of gated probabilities those of the logits, and the exponentials gated probabilities. With p = softmax(s), y = Σ_j p_j·v_j and the
+    /// output g·y, the gradient of g is D = Σ_j p_j·P_j, where P_j is the gradient of the output times v_j, and that of s_j is g·p_j·(P_j − D).
+    /// </summary>
+    private void ComputeLogitGradients(int head, float* scales, Span<double> coefficientSums)
+    {
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            for (int branch = 0; branch < Branches; branch++)
+            {
+                _call.GateGradient[GateOf(row, branch, head)] = scales[row * Branches + branch]
+                    * Dot(InBranch(_logits, row, branch), InBranch(_logitGradients, row, branch), WidthOf(branch));
+            }
+        }
+
+        Vector<float> logSum = Vector<float>.Zero, hourSum = Vector<float>.Zero, weekendSum = Vector<float>.Zero;
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            float* log = Feature(0, row), hour = Feature(1, row), weekend = Feature(2, row);
+            float* probabilities = InBranch(_logits, row, 0), gradients = InBranch(_logitGradients, row, 0);
+            for (int branch = 0; branch < Branches; branch++)
+            {
+                long gate = GateOf(row, branch, head);
+                Vector<float> g = Vector.Create(_call.Gates[gate] * scales[row * Branches + branch]), d = Vector.Create(_call.GateGradient[gate]);
+                for (int i = _branchStart[branch], end = _branchStart[branch + 1]; i < end; i += Lanes)
+                {
+                    Vector<float> gated = g * Vector.Load(probabilities + i);
+                    Vector<float> gradient = gated * (Vector.Load(gradients + i) - d);
+                    gated.Store(probabilities + i);
+                    gradient.Store(gradients + i);
+                    logSum = Vector.MultiplyAddEstimate(gradient, Vector.Load(log + i), logSum);
+                    hourSum = Vector.MultiplyAddEstimate(gradient, Vector.Load(hour + i), hourSum);
+                    weekendSum = Vector.MultiplyAddEstimate(gradient, Vector.Load(weekend + i), weekendSum);
+                }
+            }
+        }
+        coefficientSums[0] += Vector.Sum(logSum);
+        coefficientSums[1] += Vector.Sum(hourSum);
+        coefficientSums[2] += Vector.Sum(weekendSum);
+    }
+
+    // --- the three products ----------------------------------------------------------------------------------------------------------
+
+    /// <summary>tile += rows · transposed: for each query and column, a product over d_h.</summary>
+    private void MultiplyByTransposed(Buffer<float> rows, Buffer<float> transposed, int head, Buffer<float> tile)
+    {
+        float* matrix = transposed.Pointer + (long)(head - _heads.From) * _padded * _stride;
+        Multiply(_global);
+        Multiply(_transition);
+        Multiply(_window);
+        Multiply(_self);
+
+        void Multiply(Segment segment) => MultiplyAdd(
+            _rows, _call.HeadDimension, segment.Width, rows.Pointer, _padded, 1, matrix + segment.Column, _stride, tile.Pointer + segment.Offset, _width);
+    }
+
+    /// <summary>rows += tile · columns: for each query, a sum over what it sees.</summary>
+    private void MultiplyByColumns(Buffer<float> tile, Buffer<float> columns, int head, Buffer<float> rows)
+    {
+        float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
+        Multiply(_global);
+        Multiply(_transition);
+        Multiply(_window);
+        Multiply(_self);
+
+        void Multiply(Segment segment) => MultiplyAdd(
+            _rows, segment.Count, _padded, tile.Pointer + segment.Offset, _width, 1, matrix + (long)segment.Column * _padded, _padded, rows.Pointer, _padded);
+    }
+
+    /// <summary>columns += tileᵀ · rows: for each column, a sum over the queries.</summary>
+    private void AddToColumns(Buffer<float> rows, Buffer<float> tile, int head, Buffer<float> columns)
+    {
+        float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
+        Multiply(_global);
+        Multiply(_transition);
+        Multiply(_window);
+        Multiply(_self);
+
+        void Multiply(Segment segment) => MultiplyAdd(
+            RoundUp(segment.Count, RowBlock), _queries.Count, _padded, tile.Pointer + segment.Offset, 1, _width,
+            rows.Pointer, _padded, matrix + (long)segment.Column * _padded, _padded);
+    }
+
+    private void LoadRows(float* matrix, int head, float scale, Buffer<float> rows)
+    {
+        Clear(rows, _rows * _padded);
+        for (int row = 0; row < _queries.Count; row++)
+            CopyPadded(OfQuery(matrix, row, head), scale, rows.Pointer + row * _padded);
+    }
+
+    private void StoreRows(Buffer<float> rows, float scale, float* matrix, int head)
+    {
+        for (int row = 0; row < _queries.Count; row++)
+            CopyScaled(rows.Pointer + row * _padded, scale, OfQuery(matrix, row, head), _call.HeadDimension);
+    }
+
+    private float* OfQuery(float* matrix, int row, int head)
+        => matrix + (long)_call.QueryOf(_queries.From + row) * _call.Dimension + head * _call.HeadDimension;
+
+    private static void Clear(Buffer<float> buffer, int count) => new Span<float>(buffer.Pointer, count).Clear();
+
+    /// <summary>Memory that only grows.</summary>
+    private sealed class Buffer<T> where T : unmanaged
+    {
+        private const int CacheLine = 64;
+        private long _length;
+
+        public T* Pointer { get; private set; }
+
+        /// <summary>Makes room for so many; what is there is lost where there was less.</summary>
+        public void Reserve(long count)
+        {
+            if (count <= _length)
+                return;
+            NativeMemory.AlignedFree(Pointer);
+            Pointer = null;
+            _length = 0;
+            Pointer = (T*)NativeMemory.AlignedAlloc((nuint)(count * sizeof(T)), CacheLine);
+            _length = count;
+            NativeMemory.Clear(Pointer, (nuint)(count * sizeof(T)));
+        }
+
+        ~Buffer() => NativeMemory.AlignedFree(Pointer);
+    }
+}

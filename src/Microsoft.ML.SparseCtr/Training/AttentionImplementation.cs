@@ -1,0 +1,11 @@
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>How attention is computed. Both ways compute the same, up to rounding; a model does not remember by which it was trained.</summary>
+public enum AttentionImplementation
+{
+    /// <summary>In one pass of vectorized .NET code, on the CPU; elsewhere as <see cref="Reference"/>.</summary>
+    Fused,
+
+    /// <summary>In plain tensor operators: several times slower and larger, on any device; what the fused one is tested against.</summary>
+    Reference,
+}

@@ -1,0 +1,259 @@
+using System.Diagnostics;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+/// <summary>The fused attention against the reference in float64: outputs, and gradients of the input and of every weight.</summary>
+public class EvoAttentionKernelTests
+{
+    private const double ValueTolerance = 1e-5, GradientTolerance = 1e-4;
+
+    /// <summary>Set in a child process that has no vector instructions.</summary>
+    private const string ChildVariable = "SPARSECTR_TEST_WITHOUT_VECTORS";
+
+    private static readonly SparseCtrConfig s_config = TestRequests.Config with { NumberOfChunks = 6, TransitionBehaviors = 2, LocalWindow = 9 };
+
+    private static long Irregular(Random random) => random.Next(4) == 0 ? random.Next(200_000) : random.Next(60);
+
+    private static EvoAttentionPlan Plan(SparseCtrConfig config, int[] events, int[] candidates, int seed = 1, Func<Random, long>? gap = null)
+    {
+        Request[] requests = events.Zip(candidates, (many, shown) => TestRequests.Request(many, shown, seed++, gap ?? Irregular)).ToArray();
+        return EvoAttentionPlan.Create(requests.Select(request => request.HistoryTimestamps).ToArray(),
+            requests.Select(request => request.Impressions.Select(impression => impression.Timestamp + 3_600).ToArray()).ToArray(), config);
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 3)]
+    [InlineData(3, 5)]
+    [InlineData(2, 8)]
+    [InlineData(4, 16)]
+    [InlineData(1, 20)]
+    [InlineData(2, 33)]
+    public void Equals_the_reference_for_any_heads(int heads, int headDimension)
+        => AssertAsReference(
+            s_config with { NumberOfHeads = heads, ModelDimension = heads * headDimension }, [0, 37, 1, 0, 5, 90, 2], [1, 2, 1, 9, 3, 1, 20]);
+
+    [Theory]
+    [InlineData(1, 1, 1)]
+    [InlineData(1, 4, 200)]
+    [InlineData(8, 3, 1)]
+    [InlineData(3, 1, 7)]
+    [InlineData(500, 5, 64)]
+    [InlineData(32, 2, 64)]
+    public void Equals_the_reference_for_any_chunks_and_window(int chunks, int transitions, int window)
+        => AssertAsReference(s_config with { NumberOfChunks = chunks, TransitionBehaviors = transitions, LocalWindow = window }, [150, 0, 3, 64, 65], [2, 1, 1, 1, 8]);
+
+    [Fact]
+    public void Equals_the_reference_where_nobody_has_a_history() => AssertAsReference(s_config, [0, 0], [1, 3]);
+
+    [Fact]
+    public void Equals_the_reference_for_one_event() => AssertAsReference(s_config, [1], [1]);
+
+    [Fact]
+    public void Equals_the_reference_where_all_events_fall_in_one_second() => AssertAsReference(s_config, [40, 7], [2, 1], gap: _ => 0);
+
+    [Fact]
+    public void Equals_the_reference_where_all_gaps_are_equal() => AssertAsReference(s_config, [40, 7], [2, 1], gap: _ => 3_600);
+
+    [Fact]
+    public void Equals_the_reference_for_a_thousand_candidates() => AssertAsReference(s_config, [50, 3], [1_000, 1]);
+
+    [Fact]
+    public void Equals_the_reference_for_ten_thousand_events()
+        => AssertAsReference(s_config with { NumberOfChunks = 32, LocalWindow = 64 }, [10_000, 30], [3, 1]);
+
+    [Fact]
+    public void Equals_the_reference_on_random_ragged_batches()
+    {
+        var random = new Random(7);
+        for (int trial = 0; trial < 10; trial++)
+        {
+            int heads = random.Next(1, 5), requests = random.Next(1, 7);
+            SparseCtrConfig config = s_config with
+            {
+                NumberOfHeads = heads, ModelDimension = heads * random.Next(1, 20),
+                NumberOfChunks = random.Next(1, 20), TransitionBehaviors = random.Next(1, 6), LocalWindow = random.Next(1, 40),
+            };
+            int[] events = Some(() => random.Next(3) == 0 ? random.Next(4) : random.Next(150)), candidates = Some(() => 1 + random.Next(12));
+            AssertAsReference(config, events, candidates, seed: trial);
+
+            int[] Some(Func<int> next) => Enumerable.Range(0, requests).Select(_ => next()).ToArray();
+        }
+    }
+
+    private static void AssertAsReference(SparseCtrConfig config, int[] events, int[] candidates, Func<Random, long>? gap = null, int seed = 1)
+    {
+        EvoAttentionPlan plan = Plan(config, events, candidates, seed, gap);
+        foreach (bool candidatesOnly in new[] { false, true })
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Dictionary<string, Tensor> actual = Compute(config, plan, candidatesOnly, float32, seed);
+            Dictionary<string, Tensor> expected = Compute(config, plan, candidatesOnly, float64, seed);
+            foreach ((string name, Tensor values) in expected)
+            {
+                if (values.numel() == 0)
+                    continue;
+                double error = (actual[name].to(float64) - values).abs().max().item<double>(), size = values.abs().max().item<double>();
+                double tolerance = name == "output" ? ValueTolerance : GradientTolerance;
+                Assert.True(error <= tolerance * (size + 1e-2), $"{name}: off by {error} where values are up to {size}");
+            }
+        }
+    }
+
+    /// <summary>The output and all gradients, by weights and inputs that depend on the seed alone.</summary>
+    private static Dictionary<string, Tensor> Compute(SparseCtrConfig config, EvoAttentionPlan plan, bool candidatesOnly, ScalarType dtype, int seed = 1)
+    {
+        manual_seed(seed);
+        using var attention = new EvoAttention(config);
+        using (no_grad())
+            attention.get_parameter("temporal.coefficients")!.normal_(0, 0.5);
+        Tensor x = randn(plan.TokenCount, config.ModelDimension);
+        Tensor weights = randn(candidatesOnly ? plan.CandidateCount : plan.TokenCount, config.ModelDimension);
+        attention.to(dtype);
+        x = x.to(dtype).requires_grad_();
+
+        Tensor output = attention.forward(x, plan, candidatesOnly);
+        (output * weights.to(dtype)).sum().backward();
+
+        var result = new Dictionary<string, Tensor> { ["output"] = output.detach(), ["gradient of the input"] = x.grad! };
+        foreach ((string name, Parameter parameter) in attention.named_parameters())
+            result[$"gradient of {name}"] = parameter.grad!.clone();
+        return result;
+    }
+
+    [Fact]
+    public void Results_are_the_same_bits_for_any_number_of_threads_and_under_load()
+    {
+        SparseCtrConfig config = s_config with { NumberOfHeads = 4, ModelDimension = 20, LocalWindow = 64 };
+        EvoAttentionPlan plan = Plan(config, [900, 3, 200, 0, 60], [3, 1, 2, 1, 70]);
+        Dictionary<string, Tensor> expected = WithThreads(1);
+        AssertSameBits(expected, WithThreads(2));
+        AssertSameBits(expected, WithThreads(7));
+        Parallel.For(0, 4, _ => AssertSameBits(expected, Attend()));
+
+        Dictionary<string, Tensor> WithThreads(int threads)
+        {
+            int before = EvoAttentionKernel.Threads;
+            EvoAttentionKernel.Threads = threads;
+            try
+            {
+                return Attend();
+            }
+            finally
+            {
+                EvoAttentionKernel.Threads = before;
+            }
+        }
+
+        Dictionary<string, Tensor> Attend()
+        {
+            // Of the kernel alone: libtorch's products of matrices may differ with its own load.
+            var (queries, keys, values) = (Leaf(1), Leaf(2), Leaf(3));
+            Tensor gates = Numbers(4, plan.TokenCount * 12).sigmoid().reshape(plan.TokenCount, 12).requires_grad_();
+            Tensor coefficients = Numbers(5, 12).reshape(4, 3).requires_grad_();
+            Tensor output = EvoAttentionFunction.apply(queries, keys, values, gates, coefficients, plan, false);
+            output.backward([Numbers(6, plan.TokenCount * 20).reshape(plan.TokenCount, 20)]);
+            return new()
+            {
+                ["output"] = output.detach(), ["queries"] = queries.grad!, ["keys"] = keys.grad!, ["values"] = values.grad!,
+                ["gates"] = gates.grad!, ["coefficients"] = coefficients.grad!,
+            };
+        }
+
+        Tensor Leaf(int seed) => Numbers(seed, plan.TokenCount * 20).reshape(plan.TokenCount, 20).requires_grad_();
+
+        static Tensor Numbers(int seed, int count)
+        {
+            var random = new Random(seed);
+            return tensor(Enumerable.Range(0, count).Select(_ => 2 * random.NextSingle() - 1).ToArray());
+        }
+    }
+
+    private static void AssertSameBits(Dictionary<string, Tensor> expected, Dictionary<string, Tensor> actual)
+    {
+        foreach ((string name, Tensor values) in expected)
+            Assert.True(values.equal(actual[name]).all().item<bool>(), name);
+    }
+
+    [Fact]
+    public void A_thousand_calls_leave_no_memory_behind()
+    {
+        SparseCtrConfig config = s_config with { NumberOfHeads = 2, ModelDimension = 16 };
+        EvoAttentionPlan plan = Plan(config, [60, 3, 200], [3, 1, 2]);
+        for (int i = 0; i < 100; i++)
+            Step();
+        long managed = GC.GetTotalMemory(forceFullCollection: true), resident = Resident();
+        for (int i = 0; i < 1_000; i++)
+            Step();
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - managed, long.MinValue, 200_000);
+        Assert.InRange(Resident() - resident, long.MinValue, 20_000_000);
+
+        void Step()
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Compute(config, plan, candidatesOnly: false, float32);
+        }
+
+        static long Resident()
+        {
+            using var process = Process.GetCurrentProcess();
+            return process.WorkingSet64;
+        }
+    }
+
+    [Fact]
+    public void The_trainers_option_of_the_reference_computes_the_same()
+    {
+        EvoAttentionPlan plan = Plan(s_config, [60, 3], [3, 1]);
+        Assert.Equal(AttentionImplementation.Fused, new SparseCtrTrainer.Options().AttentionImplementation);
+        manual_seed(1);
+        using var fused = new EvoAttention(s_config, AttentionImplementation.Fused);
+        manual_seed(1);
+        using var reference = new EvoAttention(s_config, AttentionImplementation.Reference);
+        Tensor x = randn(plan.TokenCount, s_config.ModelDimension);
+        Tensor expected = reference.forward(x, plan, false), actual = fused.forward(x, plan, false);
+        Assert.True(expected.allclose(actual, atol: 1e-5));
+        Assert.False(expected.equal(actual).all().item<bool>());
+    }
+
+    [Fact]
+    public void A_later_nan_reaches_no_earlier_query_of_another_request()
+    {
+        EvoAttentionPlan plan = Plan(s_config, [20, 20], [1, 1]);
+        using var attention = new EvoAttention(s_config);
+        Tensor x = randn(plan.TokenCount, s_config.ModelDimension);
+        Tensor before = attention.forward(x, plan, false);
+        Tensor broken = x.clone();
+        broken[30] = full(s_config.ModelDimension, double.NaN);
+        Tensor after = attention.forward(broken, plan, false);
+        Assert.True(before.narrow(0, 0, 20).equal(after.narrow(0, 0, 20)).all().item<bool>());
+        Assert.True(after[35].isnan().all().item<bool>());
+        Assert.True(before.equal(attention.forward(x, plan, false)).all().item<bool>());
+    }
+
+    [SkippableTheory]
+    [InlineData("DOTNET_EnableAVX2")]
+    [InlineData("DOTNET_EnableHWIntrinsic")]
+    public void Equals_the_reference_without_the_processors_vector_instructions(string switchedOff)
+    {
+        Skip.If(Environment.GetEnvironmentVariable(ChildVariable) is not null, "This is the child process.");
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in new[]
+                 {
+                     "vstest", typeof(EvoAttentionKernelTests).Assembly.Location,
+                     "--TestCaseFilter:FullyQualifiedName~EvoAttentionKernelTests.Equals_the_reference_for_any",
+                 })
+            start.ArgumentList.Add(argument);
+        start.Environment[switchedOff] = "0";
+        start.Environment[ChildVariable] = "1";
+        using Process child = Process.Start(start)!;
+        Task<string> errors = child.StandardError.ReadToEndAsync();
+        string log = child.StandardOutput.ReadToEnd() + errors.Result;
+        child.WaitForExit();
+        Assert.True(child.ExitCode == 0, log);
+        Assert.Contains("Passed", log, StringComparison.Ordinal);
+    }
+}
