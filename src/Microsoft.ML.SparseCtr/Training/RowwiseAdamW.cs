@@ -20,27 +20,31 @@ internal sealed class RowwiseAdamW
     private readonly double _beta1, _beta2, _epsilon, _decay;
     private readonly int _dimension;
 
-    // Of every row: its two moments, the step of its last update, and, within a step, one more than its place among the rows looked up.
-    private readonly float[] _moment1, _moment2;
-    private readonly int[] _lastStep, _place;
+    // Of every row: its first and second moments, side by side, as both are in need at once; the step of its last update; and, within a
+    // step, one more than its place among the rows looked up.
+    private readonly float[] _moments;
+    private readonly (int LastStep, int Place)[] _states;
 
-    // Of every step so far: its learning rate, and the logarithm of the decay of all steps up to it.
-    private readonly List<double> _rates = [0], _logDecay = [0];
+    // Of every step so far: its learning rate with both corrections of bias, what it keeps of a weight, and the logarithm of what all steps
+    // up to it keep.
+    private readonly List<double> _rates = [0], _keeps = [1], _logKept = [0];
 
-    // Of the current step: the rows looked up, in the order of their first token, and the sums of their gradients.
+    // Of the current step: the rows looked up, in the order of their first token, their weights and the sums of their gradients.
     private readonly List<long> _rows = [];
     private readonly List<(int[] Places, Tensor Looked)> _lookups = [];
-    private float[] _gradients = [];
+    private float[] _weights = [], _gradients = [];
 
     public RowwiseAdamW(EmbeddingTable table, double beta1, double beta2, double epsilon, double weightDecay)
     {
         (_table, _beta1, _beta2, _epsilon, _decay) = (table, beta1, beta2, epsilon, weightDecay);
         long rows = table.Weight.shape[0];
         _dimension = (int)table.Weight.shape[1];
-        if (rows * _dimension > Array.MaxLength)
-            throw new InvalidOperationException($"A table of {rows:N0} rows of {_dimension} weights is too large: it must have at most {Array.MaxLength:N0} weights.");
-        (_moment1, _moment2) = (new float[rows * _dimension], new float[rows * _dimension]);
-        (_lastStep, _place) = (new int[rows], new int[rows]);
+        if (2 * rows * _dimension > Array.MaxLength)
+            throw new InvalidOperationException($"A table of {rows:N0} rows of {_dimension} weights is too large: it must have at most {Array.MaxLength / 2:N0} weights.");
+        (_moments, _states) = (new float[2 * rows * _dimension], new (int, int)[rows]);
+        // Written once, all of the memory is there: the system would otherwise hand it out page by page, in the middle of steps.
+        Array.Clear(_moments);
+        Array.Clear(_states);
     }
 
     private int Step => _rates.Count - 1;
@@ -53,7 +57,7 @@ internal sealed class RowwiseAdamW
         int before = _rows.Count;
         for (int i = 0; i < wanted.Length; i++)
         {
-            ref int place = ref _place[wanted[i]];
+            ref int place = ref _states[wanted[i]].Place;
             if (place == 0)
             {
                 _rows.Add(wanted[i]);
@@ -61,20 +65,29 @@ internal sealed class RowwiseAdamW
             }
             places[i] = place - 1;
         }
-        using (no_grad())
+
+        int size = _rows.Count * _dimension;
+        if (_weights.Length < size)
         {
-            CatchUp(CollectionsMarshal.AsSpan(_rows)[before..]);
-            Tensor looked = _table.Weight.index_select(0, rows).requires_grad_(true);
-            _lookups.Add((places, looked));
-            return looked;
+            Array.Resize(ref _weights, Math.Max(size, 2 * _weights.Length));
+            Array.Resize(ref _gradients, _weights.Length);
         }
+        ReadOnlySpan<long> added = CollectionsMarshal.AsSpan(_rows)[before..];
+        Span<float> weights = _weights.AsSpan(before * _dimension, added.Length * _dimension);
+        Take(added, weights);
+        CatchUp(added, weights);
+
+        var values = new float[wanted.Length * _dimension];
+        for (int i = 0; i < places.Length; i++)
+            _weights.AsSpan(places[i] * _dimension, _dimension).CopyTo(values.AsSpan(i * _dimension));
+        Tensor looked = tensor(values, device: _table.Weight.device).reshape(wanted.Length, _dimension).requires_grad_(true);
+        _lookups.Add((places, looked));
+        return looked;
     }
 
     /// <summary>Adds up the gradients of what has been looked up since, after a backward pass through it.</summary>
     public void CollectGradients()
     {
-        if (_gradients.Length < _rows.Count * _dimension)
-            Array.Resize(ref _gradients, Math.Max(_rows.Count * _dimension, 2 * _gradients.Length));
         foreach ((int[] places, Tensor looked) in _lookups)
         {
             using Tensor? gradient = looked.grad?.cpu().contiguous();
@@ -101,27 +114,29 @@ internal sealed class RowwiseAdamW
     /// <param name="scale">What gradients are multiplied by, as clipping wants it.</param>
     public void Update(double learningRate, double scale)
     {
-        _rates.Add(learningRate);
-        _logDecay.Add(_logDecay[^1] + Math.Log(1 - learningRate * _decay));
-        double correction1 = 1 - Math.Pow(_beta1, Step), correction2 = 1 - Math.Pow(_beta2, Step);
-        float b1 = (float)_beta1, b2 = (float)_beta2, keep = (float)(1 - learningRate * _decay);
-        float rate = (float)(learningRate / correction1), root = (float)Math.Sqrt(correction2), epsilon = (float)_epsilon, factor = (float)scale;
-        ReadOnlySpan<long> rows = CollectionsMarshal.AsSpan(_rows);
-        Change(rows, (place, row, weights) =>
+        int step = Step + 1;
+        double root = Math.Sqrt(1 - Math.Pow(_beta2, step));
+        _rates.Add(learningRate * root / (1 - Math.Pow(_beta1, step)));
+        _keeps.Add(1 - learningRate * _decay);
+        _logKept.Add(_logKept[^1] + Math.Log(_keeps[^1]));
+        float b1 = (float)_beta1, b2 = (float)_beta2, keep = (float)_keeps[^1], factor = (float)scale;
+        float rate = (float)_rates[^1], epsilon = (float)(_epsilon * root);
+        for (int place = 0; place < _rows.Count; place++)
         {
-            Span<float> gradients = _gradients.AsSpan(place * _dimension, _dimension);
-            Span<float> m = _moment1.AsSpan(row * _dimension, _dimension), v = _moment2.AsSpan(row * _dimension, _dimension);
-            for (int i = 0; i < weights.Length; i++)
+            long row = _rows[place];
+            Span<float> w = _weights.AsSpan(place * _dimension, _dimension), gradients = _gradients.AsSpan(place * _dimension, _dimension);
+            (Span<float> m, Span<float> v) = MomentsOf(row);
+            for (int i = 0; i < w.Length; i++)
             {
                 float g = factor * gradients[i];
                 m[i] = b1 * m[i] + (1 - b1) * g;
                 v[i] = b2 * v[i] + (1 - b2) * g * g;
-                weights[i] = keep * weights[i] - rate * m[i] / (MathF.Sqrt(v[i]) / root + epsilon);
+                w[i] = keep * w[i] - rate * m[i] / (MathF.Sqrt(v[i]) + epsilon);
             }
             gradients.Clear();
-            _lastStep[row] = Step;
-            _place[row] = 0;
-        });
+            _states[row] = (Step, 0);
+        }
+        Put(CollectionsMarshal.AsSpan(_rows), _weights.AsSpan(0, _rows.Count * _dimension));
         _rows.Clear();
     }
 
@@ -133,64 +148,95 @@ internal sealed class RowwiseAdamW
     /// <param name="fillUnseenRows">Whether rows never looked up are filled: not where keys share them.</param>
     public void Complete(bool fillUnseenRows)
     {
-        ForEachPart(row => _lastStep[row] > 0 && _lastStep[row] < Step, rows => CatchUp(rows));
+        ForEachPart(state => state.LastStep > 0 && state.LastStep < Step, (rows, weights) =>
+        {
+            CatchUp(rows, weights);
+            Put(rows, weights);
+        });
         if (!fillUnseenRows)
             return;
-        var fill = new double[_dimension];
-        Func<int, bool> isMeant = _lastStep[0] > 0 ? row => row == 0 : row => _lastStep[row] > 0;
+
+        var sums = new double[_dimension];
         int count = 0;
-        ForEachPart(isMeant, rows => Change(rows, (_, _, weights) =>
+        bool missingWasSeen = _states[0].LastStep > 0;
+        ForEachPart(state => state.LastStep > 0, (rows, weights) =>
         {
-            count++;
-            for (int i = 0; i < fill.Length; i++)
-                fill[i] += weights[i];
-        }));
-        float[] filled = fill.Select(sum => (float)(sum / Math.Max(1, count))).ToArray();
-        ForEachPart(row => _lastStep[row] == 0, rows => Change(rows, (_, _, weights) => filled.CopyTo(weights)));
+            for (int i = 0; i < weights.Length && !(missingWasSeen && count > 0); i += _dimension, count++)
+            {
+                for (int j = 0; j < _dimension; j++)
+                    sums[j] += weights[i + j];
+            }
+        });
+        float[] fill = sums.Select(sum => (float)(sum / Math.Max(1, count))).ToArray();
+        ForEachPart(state => state.LastStep == 0, (rows, weights) =>
+        {
+            for (int i = 0; i < weights.Length; i += _dimension)
+                fill.CopyTo(weights[i..]);
+            Put(rows, weights);
+        });
     }
 
-    private delegate void Rows(ReadOnlySpan<long> rows);
+    private delegate void PartAction(ReadOnlySpan<long> rows, Span<float> weights);
 
-    private void ForEachPart(Func<int, bool> isWanted, Rows action)
+    /// <summary>Takes the rows in question, in their order and in parts, out of the table.</summary>
+    private void ForEachPart(Func<(int LastStep, int Place), bool> isWanted, PartAction action)
     {
         const int partLength = 1 << 16;
-        var part = new List<long>(partLength);
-        for (int row = 0; row < _lastStep.Length; row++)
+        var rows = new List<long>(partLength);
+        var weights = new float[partLength * _dimension];
+        for (int row = 0; row < _states.Length; row++)
         {
-            if (isWanted(row))
-                part.Add(row);
-            if (part.Count == partLength || row == _lastStep.Length - 1)
+            if (isWanted(_states[row]))
+                rows.Add(row);
+            if (rows.Count == partLength || row == _states.Length - 1)
             {
-                action(CollectionsMarshal.AsSpan(part));
-                part.Clear();
+                Span<float> part = weights.AsSpan(0, rows.Count * _dimension);
+                Take(CollectionsMarshal.AsSpan(rows), part);
+                action(CollectionsMarshal.AsSpan(rows), part);
+                rows.Clear();
             }
         }
     }
 
-    /// <summary>Does to rows what the steps since their last update would have done.</summary>
-    private void CatchUp(ReadOnlySpan<long> rows)
+    /// <summary>Does to rows and their weights what the steps since their last update would have done.</summary>
+    private void CatchUp(ReadOnlySpan<long> rows, Span<float> weights)
     {
-        var waiting = new List<long>();
-        foreach (long row in rows)
-        {
-            if (_lastStep[row] < Step)
-                waiting.Add(row);
-        }
         var missed = new Dictionary<int, (float Keep, float Move, float Moment1, float Moment2)>();
-        Change(CollectionsMarshal.AsSpan(waiting), (_, row, weights) =>
+        for (int place = 0; place < rows.Length; place++)
         {
-            if (!missed.TryGetValue(_lastStep[row], out (float Keep, float Move, float Moment1, float Moment2) since))
-                missed.Add(_lastStep[row], since = Missed(_lastStep[row]));
-            Span<float> m = _moment1.AsSpan(row * _dimension, _dimension), v = _moment2.AsSpan(row * _dimension, _dimension);
-            for (int i = 0; i < weights.Length; i++)
+            ref int lastStep = ref _states[rows[place]].LastStep;
+            if (lastStep == Step)
+                continue;
+            if (!missed.TryGetValue(lastStep, out (float Keep, float Move, float Moment1, float Moment2) since))
+                missed.Add(lastStep, since = Missed(lastStep));
+            Span<float> w = weights.Slice(place * _dimension, _dimension);
+            (Span<float> m, Span<float> v) = MomentsOf(rows[place]);
+            for (int i = 0; i < w.Length; i++)
             {
                 float root = MathF.Sqrt(v[i]);
-                weights[i] = since.Keep * weights[i] - (root > 0 ? since.Move * m[i] / root : 0);
+                w[i] = since.Keep * w[i] - (root > 0 ? since.Move * m[i] / root : 0);
                 m[i] *= since.Moment1;
                 v[i] *= since.Moment2;
             }
-            _lastStep[row] = Step;
-        });
+            lastStep = Step;
+        }
+    }
+
+    private MomentPair MomentsOf(long row)
+    {
+        Span<float> both = _moments.AsSpan(checked((int)(2 * row * _dimension)), 2 * _dimension);
+        return new MomentPair(both[.._dimension], both[_dimension..]);
+    }
+
+    private readonly ref struct MomentPair(Span<float> first, Span<float> second)
+    {
+        private readonly Span<float> _first = first, _second = second;
+
+        public void Deconstruct(out Span<float> first, out Span<float> second)
+        {
+            first = _first;
+            second = _second;
+        }
     }
 
     /// <summary>
@@ -199,33 +245,37 @@ internal sealed class RowwiseAdamW
     /// </summary>
     private (float Keep, float Move, float Moment1, float Moment2) Missed(int lastStep)
     {
-        double move = 0;
-        for (int i = 1; i <= Math.Min(LongestMomentum, Step - lastStep); i++)
+        double move = 0, ratio = _beta1 / Math.Sqrt(_beta2), momentum = 1;
+        int last = Math.Min(Step, lastStep + LongestMomentum);
+        for (int step = lastStep + 1; step <= last; step++)
         {
-            int step = lastStep + i;
-            double momentum = Math.Pow(_beta1, i) / (1 - Math.Pow(_beta1, step));
-            double root = Math.Sqrt(Math.Pow(_beta2, i) / (1 - Math.Pow(_beta2, step)));
-            move += _rates[step] * momentum / root * Math.Exp(_logDecay[Step] - _logDecay[step]);
+            momentum *= ratio;
+            move = _keeps[step] * move + _rates[step] * momentum;
         }
+        move *= Math.Exp(_logKept[Step] - _logKept[last]);
         int missed = Step - lastStep;
-        return ((float)Math.Exp(_logDecay[Step] - _logDecay[lastStep]), (float)move, (float)Math.Pow(_beta1, missed), (float)Math.Pow(_beta2, missed));
+        return ((float)Math.Exp(_logKept[Step] - _logKept[lastStep]), (float)move, (float)Math.Pow(_beta1, missed), (float)Math.Pow(_beta2, missed));
     }
 
-    private delegate void ChangeRow(int place, int row, Span<float> weights);
-
-    /// <summary>Takes rows out of the table, changes them, and puts them back.</summary>
-    private void Change(ReadOnlySpan<long> rows, ChangeRow change)
+    private void Take(ReadOnlySpan<long> rows, Span<float> weights)
     {
         if (rows.IsEmpty)
             return;
         using IDisposable noGradient = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor places = tensor(rows.ToArray(), device: _table.Weight.device);
-        Tensor taken = _table.Weight.index_select(0, places).cpu();
-        Span<float> weights = MemoryMarshal.Cast<byte, float>(taken.bytes);
-        for (int place = 0; place < rows.Length; place++)
-            change(place, (int)rows[place], weights.Slice(place * _dimension, _dimension));
-        _table.Weight.index_copy_(0, places, taken.to(_table.Weight.device));
+        Tensor taken = _table.Weight.index_select(0, tensor(rows.ToArray(), device: _table.Weight.device)).cpu();
+        MemoryMarshal.Cast<byte, float>(taken.bytes).CopyTo(weights);
+    }
+
+    private void Put(ReadOnlySpan<long> rows, ReadOnlySpan<float> weights)
+    {
+        if (rows.IsEmpty)
+            return;
+        using IDisposable noGradient = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        Device device = _table.Weight.device;
+        Tensor values = tensor(weights.ToArray(), device: device).reshape(rows.Length, _dimension);
+        _table.Weight.index_copy_(0, tensor(rows.ToArray(), device: device), values);
     }
 
     private static void Add(ReadOnlySpan<float> values, Span<float> sums)
