@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.SparseCtr;
@@ -88,5 +89,32 @@ internal sealed class ArrayReader(Stream stream)
     {
         if (!holds)
             throw new FormatException(problem);
+    }
+
+    /// <inheritdoc cref="Require(bool, string)"/>
+    public static void Require(bool holds, [InterpolatedStringHandlerArgument(nameof(holds))] ref Problem problem)
+    {
+        if (!holds)
+            throw new FormatException(problem.ToString());
+    }
+
+    /// <summary>A message that is only put together where it is needed: what is required of millions of values mostly holds.</summary>
+    [InterpolatedStringHandler]
+    internal ref struct Problem
+    {
+        private DefaultInterpolatedStringHandler _text;
+
+        public Problem(int literalLength, int formattedCount, bool holds, out bool isNeeded)
+        {
+            isNeeded = !holds;
+            if (isNeeded)
+                _text = new DefaultInterpolatedStringHandler(literalLength, formattedCount);
+        }
+
+        public void AppendLiteral(string value) => _text.AppendLiteral(value);
+
+        public void AppendFormatted<T>(T value, string? format = null) => _text.AppendFormatted(value, format);
+
+        public override string ToString() => _text.ToStringAndClear();
     }
 }
