@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -86,16 +85,19 @@ internal sealed class RowwiseAdamW
     }
 
     /// <summary>Adds up the gradients of what has been looked up since, after a backward pass through it.</summary>
-    public void CollectGradients()
+    public unsafe void CollectGradients()
     {
         foreach ((int[] places, Tensor looked) in _lookups)
         {
             using Tensor? gradient = looked.grad?.cpu().contiguous();
             if (gradient is null)
                 continue;
-            ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(gradient.bytes);
-            for (int i = 0; i < places.Length; i++)
-                Add(values.Slice(i * _dimension, _dimension), _gradients.AsSpan(places[i] * _dimension, _dimension));
+            fixed (byte* values = gradient.bytes)
+            fixed (float* sums = _gradients)
+            {
+                for (int i = 0; i < places.Length; i++)
+                    SmallMatrix.AddScaled((float*)values + i * _dimension, 1, sums + places[i] * _dimension, _dimension);
+            }
         }
         _lookups.Clear();
     }
@@ -125,7 +127,7 @@ internal sealed class RowwiseAdamW
         {
             long row = _rows[place];
             Span<float> w = _weights.AsSpan(place * _dimension, _dimension), gradients = _gradients.AsSpan(place * _dimension, _dimension);
-            (Span<float> m, Span<float> v) = MomentsOf(row);
+            Span<float> m = MomentOf(row, 0), v = MomentOf(row, 1);
             for (int i = 0; i < w.Length; i++)
             {
                 float g = factor * gradients[i];
@@ -156,24 +158,33 @@ internal sealed class RowwiseAdamW
         if (!fillUnseenRows)
             return;
 
-        var sums = new double[_dimension];
-        int count = 0;
-        bool missingWasSeen = _states[0].LastStep > 0;
-        ForEachPart(state => state.LastStep > 0, (rows, weights) =>
-        {
-            for (int i = 0; i < weights.Length && !(missingWasSeen && count > 0); i += _dimension, count++)
-            {
-                for (int j = 0; j < _dimension; j++)
-                    sums[j] += weights[i + j];
-            }
-        });
-        float[] fill = sums.Select(sum => (float)(sum / Math.Max(1, count))).ToArray();
+        float[] fill = _states[0].LastStep > 0 ? FirstRow() : MeanOfSeenRows();
         ForEachPart(state => state.LastStep == 0, (rows, weights) =>
         {
             for (int i = 0; i < weights.Length; i += _dimension)
                 fill.CopyTo(weights[i..]);
             Put(rows, weights);
         });
+    }
+
+    private float[] FirstRow()
+    {
+        var weights = new float[_dimension];
+        Take([0], weights);
+        return weights;
+    }
+
+    private float[] MeanOfSeenRows()
+    {
+        var sums = new double[_dimension];
+        int count = 0;
+        ForEachPart(state => state.LastStep > 0, (rows, weights) =>
+        {
+            count += rows.Length;
+            for (int i = 0; i < weights.Length; i++)
+                sums[i % _dimension] += weights[i];
+        });
+        return sums.Select(sum => (float)(sum / Math.Max(1, count))).ToArray();
     }
 
     private delegate void PartAction(ReadOnlySpan<long> rows, Span<float> weights);
@@ -210,7 +221,7 @@ internal sealed class RowwiseAdamW
             if (!missed.TryGetValue(lastStep, out (float Keep, float Move, float Moment1, float Moment2) since))
                 missed.Add(lastStep, since = Missed(lastStep));
             Span<float> w = weights.Slice(place * _dimension, _dimension);
-            (Span<float> m, Span<float> v) = MomentsOf(rows[place]);
+            Span<float> m = MomentOf(rows[place], 0), v = MomentOf(rows[place], 1);
             for (int i = 0; i < w.Length; i++)
             {
                 float root = MathF.Sqrt(v[i]);
@@ -222,22 +233,7 @@ internal sealed class RowwiseAdamW
         }
     }
 
-    private MomentPair MomentsOf(long row)
-    {
-        Span<float> both = _moments.AsSpan(checked((int)(2 * row * _dimension)), 2 * _dimension);
-        return new MomentPair(both[.._dimension], both[_dimension..]);
-    }
-
-    private readonly ref struct MomentPair(Span<float> first, Span<float> second)
-    {
-        private readonly Span<float> _first = first, _second = second;
-
-        public void Deconstruct(out Span<float> first, out Span<float> second)
-        {
-            first = _first;
-            second = _second;
-        }
-    }
+    private Span<float> MomentOf(long row, int which) => _moments.AsSpan(checked((int)((2 * row + which) * _dimension)), _dimension);
 
     /// <summary>
     /// What the steps after one do to a row without gradients: w ← keep·w − move·m/√v, m ← β₁ⁿ·m, v ← β₂ⁿ·v. The i-th of them moves w by
@@ -276,14 +272,5 @@ internal sealed class RowwiseAdamW
         Device device = _table.Weight.device;
         Tensor values = tensor(weights.ToArray(), device: device).reshape(rows.Length, _dimension);
         _table.Weight.index_copy_(0, tensor(rows.ToArray(), device: device), values);
-    }
-
-    private static void Add(ReadOnlySpan<float> values, Span<float> sums)
-    {
-        int i = 0;
-        for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
-            (new Vector<float>(sums[i..]) + new Vector<float>(values[i..])).CopyTo(sums[i..]);
-        for (; i < values.Length; i++)
-            sums[i] += values[i];
     }
 }

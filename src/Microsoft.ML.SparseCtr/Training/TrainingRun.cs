@@ -13,11 +13,6 @@ internal sealed class TrainingRun(
     IHost host, IChannel channel, SparseCtrTrainer.Options options, SparseCtrConfig untrained, int seed, Device device,
     IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
 {
-    /// <summary>AdamW's memory of squared gradients: shorter than usual, for trainings of a few thousand steps.</summary>
-    private const double Beta2 = 0.99;
-
-    private const double Beta1 = 0.9, Epsilon = 1e-8;
-
     /// <summary>Batches that are read from the data while the network computes.</summary>
     private const int BatchesAhead = 4;
 
@@ -43,8 +38,7 @@ internal sealed class TrainingRun(
 
         var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout, options.AttentionImplementation);
         network.to(device);
-        using AdamW optimizer = CreateOptimizer(network);
-        EmbeddingTable[] tables = TrainRowwise(network);
+        using var optimizer = new NetworkOptimizer(network, options);
         int stepsPerEpoch = (int)((summary.TrainingRequests + options.BatchSize - 1) / options.BatchSize);
         var schedule = new LearningRateSchedule(options.LearningRate, options.WarmupFraction, (long)stepsPerEpoch * options.NumberOfEpochs);
         using var best = new BestWeights(network);
@@ -55,12 +49,8 @@ internal sealed class TrainingRun(
         {
             IEnumerable<Request> requests = reader.Read(trainData, random: order)
                 .Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, order);
-            TrainingProgress done = TrainEpoch(network, tables, optimizer, schedule, config, requests, hiding, epoch, stepsPerEpoch);
-            foreach (IdEmbedding field in network.Tables)
-            {
-                foreach (EmbeddingTable table in field.Tables)
-                    table.Optimizer!.Complete(fillUnseenRows: table == field.DirectTable);
-            }
+            TrainingProgress done = TrainEpoch(network, optimizer, schedule, config, requests, hiding, epoch, stepsPerEpoch);
+            optimizer.CompleteTables();
 
             double? auc = validation is null ? null : ValidationAuc(network, config, validation);
             bool isBest = best.Offer(auc ?? epoch, epoch);
@@ -75,8 +65,6 @@ internal sealed class TrainingRun(
             }
         }
 
-        foreach (EmbeddingTable table in tables)
-            table.Optimizer = null;
         best.Restore();
         network.to(CPU);
         network.eval();
@@ -84,7 +72,7 @@ internal sealed class TrainingRun(
     }
 
     private TrainingProgress TrainEpoch(
-        SparseCtrNetwork network, EmbeddingTable[] tables, AdamW optimizer, LearningRateSchedule schedule, SparseCtrConfig config,
+        SparseCtrNetwork network, NetworkOptimizer optimizer, LearningRateSchedule schedule, SparseCtrConfig config,
         IEnumerable<Request> requests, Random random, int epoch, int stepsPerEpoch)
     {
         network.train();
@@ -97,7 +85,7 @@ internal sealed class TrainingRun(
         {
             CheckCanceled();
             double learningRate = schedule.At((long)(epoch - 1) * stepsPerEpoch + step);
-            lossSum += Step(network, tables, optimizer, learningRate, config, batch, random);
+            lossSum += Step(network, optimizer, learningRate, config, batch, random);
             rows += batch.Sum(request => request.Impressions.Count);
             step++;
             if (!double.IsFinite(lossSum))
@@ -113,44 +101,21 @@ internal sealed class TrainingRun(
 
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
     private double Step(
-        SparseCtrNetwork network, EmbeddingTable[] tables, AdamW optimizer, double learningRate, SparseCtrConfig config, Request[] batch, Random random)
+        SparseCtrNetwork network, NetworkOptimizer optimizer, double learningRate, SparseCtrConfig config, Request[] batch, Random random)
     {
         int rows = batch.Sum(request => request.Impressions.Count);
         double lossSum = 0;
-        optimizer.zero_grad();
+        optimizer.ClearGradients();
         foreach (List<Request> part in batch.InPasses())
         {
             using DisposeScope scope = NewDisposeScope();
             PackedBatch packed = PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout);
             Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(packed), packed.Labels, reduction: nn.Reduction.Sum);
-            (loss / rows).backward();
-            foreach (EmbeddingTable table in tables)
-                table.Optimizer!.CollectGradients();
+            optimizer.Backward(loss / rows);
             lossSum += loss.item<float>();
         }
-        using (NewDisposeScope())
-        {
-            double scale = ClipGradients(network, tables);
-            foreach (optim.ILearningRateController group in optimizer.ParamGroups)
-                group.LearningRate = learningRate;
-            optimizer.step();
-            foreach (EmbeddingTable table in tables)
-                table.Optimizer!.Update(learningRate, scale);
-        }
+        optimizer.Step(learningRate);
         return lossSum;
-    }
-
-    /// <summary>Scales the gradients of all but the tables down to the norm that all of them together may have.</summary>
-    /// <returns>What the tables' gradients are to be multiplied by.</returns>
-    private double ClipGradients(SparseCtrNetwork network, EmbeddingTable[] tables)
-    {
-        Parameter[] others = OtherParameters(network).Select(named => named.Parameter).ToArray();
-        double norm = nn.utils.clip_grad_norm_(others, float.MaxValue);
-        double all = Math.Sqrt(norm * norm + tables.Sum(table => table.Optimizer!.SquaredNorm()));
-        if (all <= options.GradientClipping)
-            return 1;
-        nn.utils.clip_grad_norm_(others, options.GradientClipping * norm / all);
-        return options.GradientClipping / all;
     }
 
     private double ValidationAuc(SparseCtrNetwork network, SparseCtrConfig config, IEnumerable<Request> requests)
@@ -176,29 +141,6 @@ internal sealed class TrainingRun(
             ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is not null ? get_num_threads()
                 : ofLibTorch && options.ModelDimension < parallelFromDimension ? 1
                 : Environment.ProcessorCount);
-    }
-
-    /// <summary>Gives each table what trains it.</summary>
-    private EmbeddingTable[] TrainRowwise(SparseCtrNetwork network)
-    {
-        EmbeddingTable[] tables = network.Tables.SelectMany(field => field.Tables).ToArray();
-        foreach (EmbeddingTable table in tables)
-            table.Optimizer = new RowwiseAdamW(table, Beta1, Beta2, Epsilon, options.WeightDecay);
-        return tables;
-    }
-
-    private static IEnumerable<(string Name, Parameter Parameter)> OtherParameters(SparseCtrNetwork network)
-        => network.named_parameters().Where(named => !SparseCtrNetwork.IsOfTable(named.Item1)).Select(named => (named.Item1, named.Item2));
-
-    private AdamW CreateOptimizer(SparseCtrNetwork network)
-    {
-        ILookup<bool, Parameter> parameters = OtherParameters(network).ToLookup(
-            named => named.Parameter.dim() >= 2 && !named.Name.EndsWith(RelTemporal.CoefficientsName, StringComparison.Ordinal), named => named.Parameter);
-        return optim.AdamW(
-        [
-            new AdamW.ParamGroup(parameters[true], options.LearningRate, Beta1, Beta2, Epsilon, options.WeightDecay),
-            new AdamW.ParamGroup(parameters[false], options.LearningRate, Beta1, Beta2, Epsilon, weight_decay: 0),
-        ]);
     }
 
     private void CheckCanceled()
