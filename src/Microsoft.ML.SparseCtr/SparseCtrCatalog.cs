@@ -233,7 +233,7 @@ public static class SparseCtrCatalog
         IEventAppender[] appenders = Parts(model).OfType<IEventAppender>().Distinct().ToArray();
         if (appenders.Length == 0)
             throw new ArgumentException("The model has no BehaviorSequence or RunningRate to append events to.", nameof(model));
-        EventIndexes.Appending.Commit(appenders.Select(appender => appender.PrepareToAppend(events)).ToArray());
+        EventLog.AppendTo(appenders, events);
 
         static IEnumerable<ITransformer> Parts(ITransformer part) => part is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [part];
     }

@@ -10,7 +10,8 @@ internal sealed class RowReader
     private readonly Func<int[]>?[] _sequenceKeys;
     private readonly Func<int[]>[] _historyKeys, _candidateKeys, _userKeys;
     private readonly Func<float[]>[] _numbers;
-    private readonly Func<long[]> _timestamp, _historyTimestamps;
+    private readonly Func<long> _timestamp;
+    private readonly Func<long[]> _historyTimestamps;
     private readonly Func<float>? _label;
 
     public RowReader(DataViewRow row, SparseCtrConfig config, string? labelColumnName)
@@ -21,7 +22,7 @@ internal sealed class RowReader
         _candidateKeys = config.CandidateFields.Select(field => Keys(field.ColumnName!, field)).ToArray();
         _userKeys = config.UserFields.Select(field => Keys(field.ColumnName!, field)).ToArray();
         _numbers = config.NumericFields.Select(field => ColumnReader.Numbers(row, row.Schema[field.ColumnName])).ToArray();
-        _timestamp = ColumnReader.Timestamps(row, row.Schema[config.TimestampColumnName]);
+        _timestamp = ColumnReader.Timestamp(row, row.Schema[config.TimestampColumnName]);
         _historyTimestamps = ColumnReader.Timestamps(row, row.Schema[config.HistoryTimestampColumnName]);
         _label = labelColumnName is null ? null : ColumnReader.Label(row, row.Schema[labelColumnName]);
 
@@ -33,7 +34,7 @@ internal sealed class RowReader
     {
         long[] times = _historyTimestamps();
         int[][] keys = _historyKeys.Select(read => read()).ToArray();
-        long now = _timestamp()[0];
+        long now = _timestamp();
         CheckHistory(times, keys, now);
 
         int skipped = Math.Max(0, times.Length - _config.HistoryLength);

@@ -36,13 +36,26 @@ internal abstract class ColumnAddingMapper : IRowToRowMapper
     /// </summary>
     protected virtual (Delegate[] Getters, IDisposable Resource) MakeGettersAhead(DataViewRowCursor cursor, IDataView input) => throw new NotSupportedException();
 
+    /// <summary>Has something computed once for a row, however often, and by however many of the added columns, it is asked for.</summary>
+    protected static Func<T> OncePerRow<T>(DataViewRow row, Func<T> compute)
+    {
+        long? position = null;
+        T value = default!;
+        return () =>
+        {
+            if (position != row.Position)
+                (value, position) = (compute(), row.Position);
+            return value;
+        };
+    }
+
     public IDataView Map(IDataView input) => new View(this, input);
 
     public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns)
     {
         DataViewSchema.Column[] wanted = dependingColumns.ToArray();
         IEnumerable<int> passed = wanted.Where(column => !IsAdded(column)).Select(column => column.Index);
-        IEnumerable<int> read = wanted.Any(IsAdded) ? ReadColumns.Select(column => column.Index) : [];
+        IEnumerable<int> read = wanted.Any(IsAdded) ? ReadColumnNames.Select(name => InputSchema[name].Index) : [];
         return passed.Concat(read).Distinct().Select(index => InputSchema[index]);
     }
 
@@ -53,8 +66,6 @@ internal abstract class ColumnAddingMapper : IRowToRowMapper
             throw new ArgumentException("The row must have the schema that the mapper was made for.", nameof(input));
         return new Row(new Columns(this, input, activeColumns, () => MakeGetters(input)), input);
     }
-
-    protected IEnumerable<DataViewSchema.Column> ReadColumns => ReadColumnNames.Distinct().Select(name => InputSchema[name]);
 
     private bool IsAdded(DataViewSchema.Column column) => column.Index >= InputSchema.Count;
 

@@ -51,8 +51,11 @@ internal static class ColumnReader
         => column.Type == NumberDataViewType.Int64 ? NumberTypes.Reader(row, column) : Value<DateTime, long>(row, column, UnixSeconds);
 
     /// <summary>Unix seconds, rounded down. A DateTime of unspecified kind is taken as UTC.</summary>
-    public static long UnixSeconds(DateTime time)
-        => (long)Math.Floor(((time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time) - DateTime.UnixEpoch).TotalSeconds);
+    public static long UnixSeconds(DateTime time) => (long)Math.Floor((InUtc(time) - DateTime.UnixEpoch).TotalSeconds);
+
+    /// <summary>The same instant in UTC, of unspecified kind. A DateTime of unspecified kind is taken as UTC.</summary>
+    public static DateTime InUtc(DateTime time)
+        => DateTime.SpecifyKind(time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time, DateTimeKind.Unspecified);
 
     public static Func<float[]> Numbers(DataViewRow row, DataViewSchema.Column column)
         => Values<float, float>(row, column, value => value);
@@ -66,11 +69,12 @@ internal static class ColumnReader
 
     /// <summary>0, 1 or, where it is missing, NaN.</summary>
     public static Func<float> Label(DataViewRow row, DataViewSchema.Column column)
-        => column.Type == BooleanDataViewType.Instance
-            ? Value<bool, float>(row, column, label => label ? 1 : 0)
-            : Value<float, float>(row, column, label => label is 0 or 1 || float.IsNaN(label)
-                ? label
-                : throw new InvalidOperationException($"Label column '{column.Name}' must be 0 or 1; row {row.Position} has {label}."));
+    {
+        Func<float> read = NumberOrBoolean(row, column);
+        return () => read() is var label && (label is 0 or 1 || float.IsNaN(label))
+            ? label
+            : throw new InvalidOperationException($"Label column '{column.Name}' must be 0 or 1; row {row.Position} has {label}.");
+    }
 
     /// <summary>The item type of a vector, or the type itself.</summary>
     public static PrimitiveDataViewType ItemType(this DataViewType type)
@@ -91,13 +95,8 @@ internal static class ColumnReader
     {
         if (column.Type is not VectorDataViewType)
         {
-            ValueGetter<TRaw> getter = row.GetGetter<TRaw>(column);
-            TRaw value = default!;
-            return () =>
-            {
-                getter(ref value);
-                return [convert(value)];
-            };
+            Func<TResult> read = Value(row, column, convert);
+            return () => [read()];
         }
 
         ValueGetter<VBuffer<TRaw>> vectorGetter = row.GetGetter<VBuffer<TRaw>>(column);

@@ -89,16 +89,15 @@ internal sealed record InputColumn(string Role, string Name, ColumnContent Conte
         bool isSingle = !column.IsKey && column.ItemType == NumberDataViewType.Single;
         return Content switch
         {
-            ColumnContent.Label => isScalar && (isSingle || column.ItemType == BooleanDataViewType.Instance),
+            ColumnContent.Label or ColumnContent.NumberOrBoolean => isScalar && (isSingle || column.ItemType == BooleanDataViewType.Instance),
             ColumnContent.Key => isScalar && column.IsKey,
             ColumnContent.Keys => column.IsKey,
             ColumnContent.KeyPerBehavior => !isScalar && column.IsKey,
             ColumnContent.Numbers => isSingle && column.Kind != SchemaShape.Column.VectorKind.VariableVector,
             ColumnContent.Number => isScalar && isSingle,
-            ColumnContent.NumberOrBoolean => isScalar && (isSingle || column.ItemType == BooleanDataViewType.Instance),
             ColumnContent.Id => isScalar && column.ItemType is TextDataViewType or NumberDataViewType,
             ColumnContent.Group => isScalar && (column.IsKey || column.ItemType is TextDataViewType
-                || (column.ItemType is NumberDataViewType && column.ItemType != NumberDataViewType.Single && column.ItemType != NumberDataViewType.Double)),
+                || NumberTypes.IsWhole(column.ItemType)),
             ColumnContent.Timestamp => isScalar && isTime,
             ColumnContent.TimestampPerBehavior => !isScalar && isTime,
             ColumnContent.Scalar => isScalar,

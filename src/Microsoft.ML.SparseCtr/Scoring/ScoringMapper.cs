@@ -19,17 +19,7 @@ internal sealed class ScoringMapper : ColumnAddingMapper
     protected override Delegate[] MakeGetters(DataViewRow input)
     {
         var reader = new RowReader(input, _transformer.Config, labelColumnName: null);
-        long? scoredPosition = null;
-        float score = 0;
-        return Getters(() =>
-        {
-            if (scoredPosition != input.Position)
-            {
-                score = _transformer.Score([reader.Read()])[0];
-                scoredPosition = input.Position;
-            }
-            return score;
-        });
+        return Getters(OncePerRow(input, () => _transformer.Score([reader.Read()])[0]));
     }
 
     protected override bool ReadsAhead => true;

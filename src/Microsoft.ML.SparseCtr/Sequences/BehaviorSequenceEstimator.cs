@@ -83,35 +83,21 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
 
         internal void Validate(IExceptionContext? context)
         {
-            Require(UserColumnName, nameof(UserColumnName));
-            Require(TimestampColumnName, nameof(TimestampColumnName));
-            Require(ItemColumnName, nameof(ItemColumnName));
-            foreach (string name in FieldColumnNames ?? throw Bad(nameof(FieldColumnNames), null, "an array, empty where there are no fields"))
-                Require(name, nameof(FieldColumnNames));
-            if (Carried.Count() != Carried.Distinct().Count())
-                throw Bad(nameof(FieldColumnNames), string.Join(", ", FieldColumnNames), "other columns than the item, and each one once");
-            if (Carried.Any(name => EventField.Prefix + name == BehaviorSequenceTransformer.HistoryTimestamp))
-                throw Bad(nameof(FieldColumnNames), string.Join(", ", Carried), $"other columns than one for {BehaviorSequenceTransformer.HistoryTimestamp}, which is always there");
-            if (HistoryLength is < 1 or > 100_000)
-                throw Bad(nameof(HistoryLength), HistoryLength, "1 to 100,000");
-            if (DelaySeconds < 0)
-                throw Bad(nameof(DelaySeconds), DelaySeconds, "0 or more");
-            if (MinimumGapSeconds < 0)
-                throw Bad(nameof(MinimumGapSeconds), MinimumGapSeconds, "0 or more");
-            if (!Enum.IsDefined(UnknownUsers))
-                throw Bad(nameof(UnknownUsers), UnknownUsers, "one of its names");
-
-            void Require(string? name, string option)
-            {
-                if (string.IsNullOrEmpty(name))
-                    throw Bad(option, name, "a column name");
-            }
-
-            Exception Bad(string option, object? value, string expected)
-            {
-                var problem = new ArgumentOutOfRangeException(option, value, $"{option} must be {expected}.");
-                return context?.Process(problem) ?? problem;
-            }
+            var options = new OptionCheck(context);
+            options.RequireName(UserColumnName, nameof(UserColumnName));
+            options.RequireName(TimestampColumnName, nameof(TimestampColumnName));
+            options.RequireName(ItemColumnName, nameof(ItemColumnName));
+            options.Require(FieldColumnNames is not null, nameof(FieldColumnNames), "an array, empty where there are no fields", null);
+            foreach (string name in FieldColumnNames!)
+                options.RequireName(name, nameof(FieldColumnNames));
+            options.Require(Carried.Count() == Carried.Distinct().Count(), nameof(FieldColumnNames), "other columns than the item, and each one once",
+                string.Join(", ", FieldColumnNames));
+            options.Require(Carried.All(name => EventField.Prefix + name != BehaviorSequenceTransformer.HistoryTimestamp), nameof(FieldColumnNames),
+                $"other columns than one for {BehaviorSequenceTransformer.HistoryTimestamp}, which is always there", string.Join(", ", Carried));
+            options.Require(HistoryLength is >= 1 and <= 100_000, nameof(HistoryLength), "1 to 100,000", HistoryLength);
+            options.Require(DelaySeconds >= 0, nameof(DelaySeconds), "0 or more", DelaySeconds);
+            options.Require(MinimumGapSeconds >= 0, nameof(MinimumGapSeconds), "0 or more", MinimumGapSeconds);
+            options.Require(Enum.IsDefined(UnknownUsers), nameof(UnknownUsers), "one of its names", UnknownUsers);
         }
 
         /// <summary>The log's columns that histories carry, the item first.</summary>
@@ -137,7 +123,7 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
             .Select(name => EventField.Create(_log.Schema[name], input.Schema.GetColumnOrNull(name))).ToArray();
         var transformer = new BehaviorSequenceTransformer(_host, _options, IdType.Of(_log.Schema[_options.UserColumnName]), fields, index: null);
         transformer.CheckUser(input.Schema);
-        transformer.Append(_log, () => MLNetInternals.CheckAlive(_host));
+        EventLog.AppendTo([transformer], _log, () => MLNetInternals.CheckAlive(_host));
         return transformer;
     }
 

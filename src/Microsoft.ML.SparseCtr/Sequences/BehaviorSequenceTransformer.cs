@@ -38,15 +38,10 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
     /// <exception cref="InvalidOperationException">
     /// An event is older than the latest of its user, or its time is negative. Nothing has been added then.
     /// </exception>
-    public void Append(IDataView events) => Append(events, checkCanceled: null);
+    public void Append(IDataView events) => EventLog.AppendTo([this], events);
 
-    internal void Append(IDataView events, Action? checkCanceled) => EventIndexes.Appending.Commit([PrepareToAppend(events, checkCanceled)]);
-
-    EventIndexes.Appending IEventAppender.PrepareToAppend(IDataView events) => PrepareToAppend(events, checkCanceled: null);
-
-    private EventIndexes.Appending PrepareToAppend(IDataView events, Action? checkCanceled)
+    EventIndexes.Appending IEventAppender.PrepareToAppend(IDataView events, Action? checkCanceled)
     {
-        ArgumentNullException.ThrowIfNull(events);
         CheckLog(_host, events.Schema, _options);
         EventIndex.Builder builder = NewBuilder();
         long skipped = 0;
@@ -66,11 +61,7 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
                     append();
             };
         });
-        if (skipped > 0)
-        {
-            using IChannel channel = _host.Start("Indexing");
-            channel.Warning(MessageSensitivity.None, $"Skipped {skipped} events of the log without a user in column '{_options.UserColumnName}'.");
-        }
+        EventLog.WarnOfSkipped(_host, skipped, $"without a user in column '{_options.UserColumnName}'");
         return _indexes.PrepareToAppend(older => [builder.Build(_options.MinimumGapSeconds, older[0])]);
     }
 
@@ -142,25 +133,19 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
             IdReader user = transformer.UserReader(input);
             Func<long> time = EventLog.Time(input, Options.TimestampColumnName, "The rows");
             var history = new History();
-            long? foundPosition = null;
+            Func<History> current = OncePerRow(input, () =>
+            {
+                IReadOnlyList<EventIndex> indexes = user.Read() ? transformer._indexes.Filled[0] : [];
+                bool isKnown = history.Find(indexes, user, time() - Options.DelaySeconds, Options.HistoryLength);
+                if (!isKnown && Options.UnknownUsers == BehaviorSequenceEstimator.UnknownUserMode.Error)
+                    throw new InvalidOperationException($"Row {input.Position}: the event log does not know the user in column '{Options.UserColumnName}'.");
+                return history;
+            });
             return
             [
-                .. transformer._fields.Select((field, i) => field.HistoryGetter(Current, i)),
-                History.Getter<long>(Current, (index, places, destination) => index.Timestamps[places].CopyTo(destination)),
+                .. transformer._fields.Select((field, i) => field.HistoryGetter(current, i)),
+                History.Getter<long>(current, (index, places, destination) => index.Timestamps[places].CopyTo(destination)),
             ];
-
-            History Current()
-            {
-                if (foundPosition != input.Position)
-                {
-                    IReadOnlyList<EventIndex> indexes = user.Read() ? transformer._indexes.Filled[0] : [];
-                    bool isKnown = history.Find(indexes, user, time() - Options.DelaySeconds, Options.HistoryLength);
-                    if (!isKnown && Options.UnknownUsers == BehaviorSequenceEstimator.UnknownUserMode.Error)
-                        throw new InvalidOperationException($"Row {input.Position}: the event log does not know the user in column '{Options.UserColumnName}'.");
-                    foundPosition = input.Position;
-                }
-                return history;
-            }
         }
     }
 }

@@ -16,8 +16,6 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
 
     protected virtual DataViewSchema.Annotations? Annotations => null;
 
-    protected PrimitiveDataViewType ItemType => itemType;
-
     public abstract EventBuffer NewBuffer();
 
     /// <summary>Appends the log's current value to a buffer.</summary>
@@ -30,6 +28,18 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
     public abstract Delegate HistoryGetter(Func<History> history, int column);
 
     public abstract EventColumn Read(ArrayReader reader, int count);
+
+    /// <summary>The log's column, which must hold values as they are carried.</summary>
+    protected DataViewSchema.Column ColumnOf(DataViewRow log)
+    {
+        DataViewSchema.Column column = log.Schema[columnName];
+        return column.Type.Equals(itemType) ? column : throw new ArgumentOutOfRangeException(
+            nameof(log), $"Schema mismatch for history column '{columnName}': expected {itemType}, got {column.Type}");
+    }
+
+    /// <summary>The getter of a column that is kept as values of one type.</summary>
+    protected static Delegate HistoryGetter<T>(Func<History> history, int column) where T : unmanaged
+        => History.Getter<T>(history, (index, places, destination) => ((EventColumn<T>)index.Columns[column]).Values[places].CopyTo(destination));
 
     /// <summary>What has to be saved of the field, beside the values of its keys.</summary>
     public abstract EventFieldConfig Config { get; }
@@ -53,7 +63,7 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
             return new KeyedField(log.Name, KeyCountOf(log), KeyValues.Of(log), isOfRows: false);
         if (log.Type is TextDataViewType)
             return new TextField(log.Name);
-        return OfValues(log.Name, log.Type.RawType)
+        return OfValues(log.Name, log.Type.RawType.Name)
             ?? throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{log.Name}': expected a key, text, a number, Boolean or DateTime, got {log.Type}");
     }
 
@@ -71,26 +81,16 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
                 ArrayReader.Require(values is null || (ulong)values.Count == config.KeyCount, $"column '{config.ColumnName}' has {config.KeyCount:N0} keys, but values for {values?.Count:N0}");
                 return new KeyedField(config.ColumnName, config.KeyCount, values, config.KeysAreOfRows);
             default:
-                return s_valueTypes.FirstOrDefault(type => type.Name == config.Type) is { } type
-                    ? OfValues(config.ColumnName, type)!
-                    : throw new FormatException($"column '{config.ColumnName}' cannot be of type {config.Type}");
+                return OfValues(config.ColumnName, config.Type) ?? throw new FormatException($"column '{config.ColumnName}' cannot be of type {config.Type}");
         }
     }
 
-    private static readonly Type[] s_valueTypes =
-    [
-        typeof(byte), typeof(sbyte), typeof(ushort), typeof(short), typeof(uint), typeof(int), typeof(ulong), typeof(long),
-        typeof(float), typeof(double), typeof(bool), typeof(DateTime),
-    ];
-
-    private static EventField? OfValues(string name, Type raw)
-        => !s_valueTypes.Contains(raw) ? null
-            : raw == typeof(bool) ? new ValueField<bool>(name, BooleanDataViewType.Instance)
-            : raw == typeof(DateTime) ? new ValueField<DateTime>(name, DateTimeDataViewType.Instance, InUtc)
-            : NumberTypes.Dispatch(raw, new MakeValueField(name));
-
-    private static DateTime InUtc(DateTime time)
-        => DateTime.SpecifyKind(time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time, DateTimeKind.Unspecified);
+    /// <summary>The field of a column of values, by the name of their .NET type; null where such values are not carried.</summary>
+    private static EventField? OfValues(string name, string type)
+        => type == nameof(Boolean) ? new ValueField<bool>(name, BooleanDataViewType.Instance)
+            : type == nameof(DateTime) ? new ValueField<DateTime>(name, DateTimeDataViewType.Instance, ColumnReader.InUtc)
+            : NumberTypes.ByName(type) is { } number ? NumberTypes.Dispatch(number.RawType, new MakeValueField(name))
+            : null;
 
     private sealed record MakeValueField(string Name) : INumberFunction<EventField>
     {
@@ -109,7 +109,7 @@ internal abstract class EventField(string columnName, PrimitiveDataViewType item
 /// <param name="ColumnName">The log's column.</param>
 /// <param name="Type">"Key", "Text", or the name of the values' .NET type.</param>
 /// <param name="KeyCount">How many keys there are.</param>
-/// <param name="KeyValueType">"Text", or the .NET type of the whole numbers that the keys stand for; null where nothing is known.</param>
+/// <param name="KeyValueType">The <see cref="KeyValues.TypeName"/> of what the keys stand for; null where nothing is known.</param>
 /// <param name="KeysAreOfRows">Whether the keys are those of the rows' column of that name.</param>
 internal sealed record EventFieldConfig(string ColumnName, string Type, ulong KeyCount = 0, string? KeyValueType = null, bool KeysAreOfRows = false)
 {
@@ -129,10 +129,7 @@ internal sealed class ValueField<T>(string columnName, PrimitiveDataViewType typ
 
     public override Action Appender(DataViewRow log, EventBuffer buffer)
     {
-        DataViewSchema.Column column = log.Schema[ColumnName];
-        if (!column.Type.Equals(ItemType))
-            throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{ColumnName}': expected {ItemType}, got {column.Type}");
-        ValueGetter<T> getter = log.GetGetter<T>(column);
+        ValueGetter<T> getter = log.GetGetter<T>(ColumnOf(log));
         T value = default;
         return () =>
         {
@@ -141,7 +138,7 @@ internal sealed class ValueField<T>(string columnName, PrimitiveDataViewType typ
         };
     }
 
-    public override Delegate HistoryGetter(Func<History> history, int column) => History.Getter<T>(history, (index, places, destination) => ((EventColumn<T>)index.Columns[column]).Values[places].CopyTo(destination));
+    public override Delegate HistoryGetter(Func<History> history, int column) => HistoryGetter<T>(history, column);
 
     public override EventColumn Read(ArrayReader reader, int count)
     {
@@ -163,10 +160,7 @@ internal sealed class TextField(string columnName) : EventField(columnName, Text
 
     public override Action Appender(DataViewRow log, EventBuffer buffer)
     {
-        DataViewSchema.Column column = log.Schema[ColumnName];
-        if (column.Type is not TextDataViewType)
-            throw new ArgumentOutOfRangeException(nameof(log), $"Schema mismatch for history column '{ColumnName}': expected {ItemType}, got {column.Type}");
-        ValueGetter<ReadOnlyMemory<char>> getter = log.GetGetter<ReadOnlyMemory<char>>(column);
+        ValueGetter<ReadOnlyMemory<char>> getter = log.GetGetter<ReadOnlyMemory<char>>(ColumnOf(log));
         ReadOnlyMemory<char> value = default;
         return () =>
         {
@@ -200,7 +194,7 @@ internal sealed class KeyedField(string columnName, ulong keyCount, KeyValues? v
     private readonly Lazy<(IdMap Ids, uint[] Keys)> _keyOf = new(() => values!.ToMap());
 
     public override EventFieldConfig Config
-        => new(ColumnName, EventFieldConfig.Key, keyCount, values is null ? null : values.Texts is null ? values.Type.RawType.Name : EventFieldConfig.Text, isOfRows);
+        => new(ColumnName, EventFieldConfig.Key, keyCount, values?.TypeName, isOfRows);
 
     public KeyValues? Values => values;
 
@@ -238,7 +232,7 @@ internal sealed class KeyedField(string columnName, ulong keyCount, KeyValues? v
         }
     }
 
-    public override Delegate HistoryGetter(Func<History> history, int column) => History.Getter<uint>(history, (index, places, destination) => ((EventColumn<uint>)index.Columns[column]).Values[places].CopyTo(destination));
+    public override Delegate HistoryGetter(Func<History> history, int column) => HistoryGetter<uint>(history, column);
 
     public override EventColumn Read(ArrayReader reader, int count)
     {

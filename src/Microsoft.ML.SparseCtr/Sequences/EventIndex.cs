@@ -47,10 +47,7 @@ internal sealed class EventIndex
 
     public void Write(ArrayWriter writer)
     {
-        if (Ids.Type.Kind == IdKind.Text)
-            writer.WriteTexts(Ids.Texts.Select(text => text.AsMemory()));
-        else
-            writer.Write<long>(Ids.Numbers.ToArray());
+        Ids.Write(writer);
         writer.Write<int>(_starts);
         writer.Write<long>(_timestamps);
         foreach (EventColumn column in Columns)
@@ -63,12 +60,7 @@ internal sealed class EventIndex
     /// <exception cref="FormatException">What stands there is no index.</exception>
     public static EventIndex Read(ArrayReader reader, IdType type, Func<ArrayReader, int, int[], EventColumn[]> readColumns)
     {
-        var ids = new IdMap(type);
-        if (type.Kind == IdKind.Text)
-            AddAll(reader.ReadTexts(), text => ids.FindOrAdd(text.ToString()));
-        else
-            AddAll(reader.Read<long>(), ids.FindOrAdd);
-
+        IdMap ids = IdMap.Read(reader, type);
         int[] starts = reader.Read<int>(ids.Count + 1);
         long[] timestamps = reader.Read<long>();
         ArrayReader.Require(starts[0] == 0 && starts[^1] == timestamps.Length, $"the index's ids have {starts[^1]:N0} events, but there are {timestamps.Length:N0}");
@@ -79,12 +71,6 @@ internal sealed class EventIndex
                 ArrayReader.Require(timestamps[i] >= (i > starts[number] ? timestamps[i - 1] : 0), $"the events of {ids.Name(number)} are not in order of time");
         }
         return new EventIndex(ids, starts, timestamps, readColumns(reader, timestamps.Length, starts));
-
-        static void AddAll<T>(T[] values, Func<T, int> add)
-        {
-            for (int i = 0; i < values.Length; i++)
-                ArrayReader.Require(add(values[i]) == i, $"the id {values[i]} is there twice");
-        }
     }
 
     /// <summary>Takes events as they come, and makes an index of them.</summary>

@@ -14,15 +14,15 @@ internal sealed class EventIndexes(Func<EventIndex.Builder>[] newBuilders, Event
     // [way][part], older parts first.
     private volatile EventIndex[][] _current = newBuilders.Select((_, way) => first is null ? Array.Empty<EventIndex>() : [first[way]]).ToArray();
 
-    /// <summary>For each way, the index of each part.</summary>
-    public EventIndex[][] Current => _current;
-
-    /// <summary>The same, where there must be some.</summary>
+    /// <summary>For each way, the index of each part; there must be some.</summary>
     /// <exception cref="InvalidOperationException">The model was saved without its events, and none have been appended.</exception>
     public EventIndex[][] Filled => _current is [{ Length: > 0 }, ..] some ? some : throw new InvalidOperationException(
         "The model was saved without its event log (SaveEvents = false): give it one with model.AppendEvents(log) before it is used.");
 
-    public long NumberOfEvents => _current[^1].Sum(index => (long)index.Count);
+    public long NumberOfEvents => CountOf(_current);
+
+    // The last way has all events; in another one, those without an id may be missing.
+    private static long CountOf(EventIndex[][] ways) => ways[^1].Sum(index => (long)index.Count);
 
     public EventIndex.Builder[] NewBuilders() => newBuilders.Select(make => make()).ToArray();
 
@@ -42,7 +42,7 @@ internal sealed class EventIndexes(Func<EventIndex.Builder>[] newBuilders, Event
     public EventIndex[] Merged()
     {
         EventIndex[][] current = _current;
-        if (current[^1].Sum(index => (long)index.Count) > EventIndex.MaximumCount)
+        if (CountOf(current) > EventIndex.MaximumCount)
             throw new InvalidOperationException($"More than {EventIndex.MaximumCount:N0} events cannot be saved: set SaveEvents to false.");
         return current.Select((parts, way) => parts is [var only] ? only : Merge(way, parts)).ToArray();
     }

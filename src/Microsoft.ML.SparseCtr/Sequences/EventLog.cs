@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -6,13 +7,34 @@ namespace Microsoft.ML.SparseCtr;
 internal interface IEventAppender
 {
     /// <summary>Does all that takes time or can fail.</summary>
-    EventIndexes.Appending PrepareToAppend(IDataView events);
+    /// <param name="events">The events.</param>
+    /// <param name="checkCanceled">Throws once reading is to end.</param>
+    EventIndexes.Appending PrepareToAppend(IDataView events, Action? checkCanceled);
 }
 
-/// <summary>Reads a log of events: rows with a time and whatever else.</summary>
+/// <summary>A log of events: rows with a time and whatever else.</summary>
 internal static class EventLog
 {
     private const int RowsBetweenChecks = 1 << 16;
+
+    /// <summary>Adds events to all of several transformers, or to none.</summary>
+    public static void AppendTo(IEnumerable<IEventAppender> appenders, IDataView events, Action? checkCanceled = null)
+    {
+        ArgumentNullException.ThrowIfNull(events);
+        EventIndexes.Appending.Commit(appenders.Select(appender => appender.PrepareToAppend(events, checkCanceled)).ToArray());
+    }
+
+    /// <summary>Warns, once for a log, of events that were left out.</summary>
+    /// <param name="host">Who warns.</param>
+    /// <param name="skipped">How many; none is no reason to warn.</param>
+    /// <param name="which">Which, in the words of the message.</param>
+    public static void WarnOfSkipped(IHost host, long skipped, string which)
+    {
+        if (skipped == 0)
+            return;
+        using IChannel channel = host.Start("Indexing");
+        channel.Warning(MessageSensitivity.None, $"Skipped {skipped} events of the log {which}.");
+    }
 
     /// <summary>Reads the log once.</summary>
     /// <param name="log">The log; its schema has been checked.</param>

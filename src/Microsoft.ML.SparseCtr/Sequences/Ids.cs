@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 
@@ -36,11 +37,16 @@ internal readonly record struct IdType(IdKind Kind, ulong KeyCount = 0)
                 return new IdType(IdKind.Key, count);
             type = valueType;
         }
-        return type is TextDataViewType ? new IdType(IdKind.Text)
-            : NumberTypes.IsWhole(type) ? new IdType(IdKind.Number)
-            : NumberTypes.IsReal(type) ? new IdType(IdKind.Real)
-            : throw new ArgumentOutOfRangeException(nameof(column), $"Schema mismatch for column '{column.Name}': expected text, a number, or a key for one of them, got {column.Type}");
+        return Of(type) ?? throw new ArgumentOutOfRangeException(
+            nameof(column), $"Schema mismatch for column '{column.Name}': expected text, a number, or a key for one of them, got {column.Type}");
     }
+
+    /// <summary>The type of ids that are values of a type; null where these cannot be ids.</summary>
+    public static IdType? Of(DataViewType values)
+        => values is TextDataViewType ? new IdType(IdKind.Text)
+            : NumberTypes.IsWhole(values) ? new IdType(IdKind.Number)
+            : NumberTypes.IsReal(values) ? new IdType(IdKind.Real)
+            : null;
 
     /// <summary>Throws unless a column holds ids of this type.</summary>
     public void Check(DataViewSchema.Column column, IExceptionContext context)
@@ -144,8 +150,6 @@ internal sealed class IdMap(IdType type)
 
     public IReadOnlyList<string> Texts => _textsInOrder;
 
-    public IReadOnlyList<long> Numbers => _numbersInOrder;
-
     /// <summary>The number of the id that was read; −1 where it is not known.</summary>
     public int Find(IdReader id)
         => type.Kind == IdKind.Text
@@ -182,6 +186,31 @@ internal sealed class IdMap(IdType type)
     /// <summary>The number, here, of each id of another map, in its order.</summary>
     public int[] FindOrAddAll(IdMap other)
         => type.Kind == IdKind.Text ? other._textsInOrder.Select(FindOrAdd).ToArray() : other._numbersInOrder.Select(FindOrAdd).ToArray();
+
+    public void Write(ArrayWriter writer)
+    {
+        if (type.Kind == IdKind.Text)
+            writer.WriteTexts(_textsInOrder.Select(text => text.AsMemory()));
+        else
+            writer.Write<long>(CollectionsMarshal.AsSpan(_numbersInOrder));
+    }
+
+    /// <exception cref="FormatException">An id is there twice.</exception>
+    public static IdMap Read(ArrayReader reader, IdType type)
+    {
+        var map = new IdMap(type);
+        if (type.Kind == IdKind.Text)
+            AddAll(reader.ReadTexts(), text => map.FindOrAdd(text.ToString()));
+        else
+            AddAll(reader.Read<long>(), map.FindOrAdd);
+        return map;
+
+        static void AddAll<T>(T[] values, Func<T, int> add)
+        {
+            for (int i = 0; i < values.Length; i++)
+                ArrayReader.Require(add(values[i]) == i, $"the id {values[i]} is there twice");
+        }
+    }
 
     /// <summary>The id of a number, for messages.</summary>
     public string Name(int number) => type.Kind == IdKind.Text ? $"'{_textsInOrder[number]}'" : $"{_numbersInOrder[number]}";
@@ -233,7 +262,7 @@ internal sealed class KeyValues
         ? Texts.Length == other.Texts!.Length && Texts.Zip(other.Texts).All(pair => pair.First.Span.SequenceEqual(pair.Second.Span))
         : Numbers.AsSpan().SequenceEqual(other.Numbers));
 
-    public IdType IdType => new(Texts is not null ? IdKind.Text : NumberTypes.IsReal(Type) ? IdKind.Real : IdKind.Number);
+    public IdType IdType => IdType.Of(Type)!.Value;
 
     /// <summary>The values by number, and for each number the first key that stands for the value: values need not all be different.</summary>
     public (IdMap Ids, uint[] Keys) ToMap()
@@ -257,6 +286,11 @@ internal sealed class KeyValues
             writer.Write<long>(Numbers!);
     }
 
+    /// <summary>What a model file calls the type of the values: "Text", or the name of the numbers' .NET type.</summary>
+    public string TypeName => Texts is not null ? EventFieldConfig.Text : Type.RawType.Name;
+
+    /// <param name="reader">Where the values stand.</param>
+    /// <param name="type">Their <see cref="TypeName"/>.</param>
     /// <exception cref="FormatException">There is no such type.</exception>
     public static KeyValues Read(ArrayReader reader, string type)
         => type == EventFieldConfig.Text ? new KeyValues(reader.ReadTexts())

@@ -77,25 +77,17 @@ public sealed class RunningRateEstimator : IEstimator<RunningRateTransformer>
 
         internal void Validate(IExceptionContext? context)
         {
-            Require(KeyColumnNames is { Length: > 0 } && KeyColumnNames.All(IsName) && KeyColumnNames.Distinct().Count() == KeyColumnNames.Length,
-                nameof(KeyColumnNames), KeyColumnNames is null ? null : string.Join(", ", KeyColumnNames), "names of columns, at least one, each once");
-            Require(IsName(LabelColumnName), nameof(LabelColumnName), LabelColumnName, "a column name");
-            Require(IsName(TimestampColumnName), nameof(TimestampColumnName), TimestampColumnName, "a column name");
-            Require(IsName(RateSuffix) && RateSuffix != CountSuffix, nameof(RateSuffix), RateSuffix, $"something other than {nameof(CountSuffix)}");
-            Require(CountSuffix != "", nameof(CountSuffix), CountSuffix, "null or not empty");
-            Require(double.IsFinite(PriorWeight) && PriorWeight >= 0, nameof(PriorWeight), PriorWeight, "0 or more");
-            Require(double.IsFinite(InitialRate), nameof(InitialRate), InitialRate, "a number");
-            Require(DelaySeconds >= 0, nameof(DelaySeconds), DelaySeconds, "0 or more");
-
-            static bool IsName(string? name) => !string.IsNullOrEmpty(name);
-
-            void Require(bool holds, string option, object? value, string expected)
-            {
-                if (holds)
-                    return;
-                var problem = new ArgumentOutOfRangeException(option, value, $"{option} must be {expected}.");
-                throw context?.Process(problem) ?? problem;
-            }
+            var options = new OptionCheck(context);
+            options.Require(
+                KeyColumnNames is { Length: > 0 } && !KeyColumnNames.Any(string.IsNullOrEmpty) && KeyColumnNames.Distinct().Count() == KeyColumnNames.Length,
+                nameof(KeyColumnNames), "names of columns, at least one, each once", KeyColumnNames is null ? null : string.Join(", ", KeyColumnNames));
+            options.RequireName(LabelColumnName, nameof(LabelColumnName));
+            options.RequireName(TimestampColumnName, nameof(TimestampColumnName));
+            options.Require(!string.IsNullOrEmpty(RateSuffix) && RateSuffix != CountSuffix, nameof(RateSuffix), $"something other than {nameof(CountSuffix)}", RateSuffix);
+            options.Require(CountSuffix != "", nameof(CountSuffix), "null or not empty", CountSuffix);
+            options.Require(double.IsFinite(PriorWeight) && PriorWeight >= 0, nameof(PriorWeight), "0 or more", PriorWeight);
+            options.Require(double.IsFinite(InitialRate), nameof(InitialRate), "a number", InitialRate);
+            options.Require(DelaySeconds >= 0, nameof(DelaySeconds), "0 or more", DelaySeconds);
         }
 
         /// <summary>The columns that rows get.</summary>
@@ -120,7 +112,7 @@ public sealed class RunningRateEstimator : IEstimator<RunningRateTransformer>
         IdType[] types = _options.KeyColumnNames.Select(name => IdType.Of(_log.Schema[name])).ToArray();
         var transformer = new RunningRateTransformer(_host, _options, types, indexes: null);
         transformer.CheckKeys(input.Schema);
-        transformer.Append(_log, () => MLNetInternals.CheckAlive(_host));
+        EventLog.AppendTo([transformer], _log, () => MLNetInternals.CheckAlive(_host));
         return transformer;
     }
 

@@ -25,27 +25,22 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
     {
         _host = environment.Register(nameof(RunningRateTransformer));
         (_options, _keyTypes) = (options, keyTypes);
-        _indexes = new EventIndexes(IndexTypes.Select<IdType, Func<EventIndex.Builder>>(type => () => new(type, [new LabelBuffer()])).ToArray(), indexes);
+        _indexes = new EventIndexes(IndexTypes(keyTypes).Select<IdType, Func<EventIndex.Builder>>(type => () => new(type, [new LabelBuffer()])).ToArray(), indexes);
     }
 
     /// <summary>Events that the index holds.</summary>
     public long NumberOfEvents => _indexes.NumberOfEvents;
 
-    private IEnumerable<IdType> IndexTypes => [.. _keyTypes, new IdType(IdKind.Number)];
+    private static IEnumerable<IdType> IndexTypes(IdType[] keyTypes) => [.. keyTypes, new IdType(IdKind.Number)];
 
     /// <summary>Adds events, in any order of time, without building the index anew.</summary>
     /// <param name="events">Events with the columns of the log that the index was made of.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or has the wrong type.</exception>
     /// <exception cref="InvalidOperationException">An event's time is negative. Nothing has been added then.</exception>
-    public void Append(IDataView events) => Append(events, checkCanceled: null);
+    public void Append(IDataView events) => EventLog.AppendTo([this], events);
 
-    internal void Append(IDataView events, Action? checkCanceled) => EventIndexes.Appending.Commit([PrepareToAppend(events, checkCanceled)]);
-
-    EventIndexes.Appending IEventAppender.PrepareToAppend(IDataView events) => PrepareToAppend(events, checkCanceled: null);
-
-    private EventIndexes.Appending PrepareToAppend(IDataView events, Action? checkCanceled)
+    EventIndexes.Appending IEventAppender.PrepareToAppend(IDataView events, Action? checkCanceled)
     {
-        ArgumentNullException.ThrowIfNull(events);
         CheckLog(_host, events.Schema, _options);
         CheckKeys(events.Schema);
         EventIndex.Builder[] builders = _indexes.NewBuilders();
@@ -72,11 +67,7 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
                 Add(all, everything, time, label);
             };
         });
-        if (skipped > 0)
-        {
-            using IChannel channel = _host.Start("Indexing");
-            channel.Warning(MessageSensitivity.None, $"Skipped {skipped} events of the log with a missing or infinite label in column '{_options.LabelColumnName}'.");
-        }
+        EventLog.WarnOfSkipped(_host, skipped, $"with a missing or infinite label in column '{_options.LabelColumnName}'");
         return _indexes.PrepareToAppend(_ => builders.Select(builder => builder.Build()).ToArray());
 
         static void Add(EventIndex.Builder builder, int number, long time, float label)
@@ -97,11 +88,10 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
 
     internal static RunningRateTransformer Load(IHostEnvironment environment, RunningRateFile file, Stream stream)
     {
-        var reader = new ArrayReader(stream);
-        var transformer = new RunningRateTransformer(environment, file.Options, file.KeyTypes, indexes: null);
         if (!file.Options.SaveEvents)
-            return transformer;
-        EventIndex[] indexes = transformer.IndexTypes
+            return new RunningRateTransformer(environment, file.Options, file.KeyTypes, indexes: null);
+        var reader = new ArrayReader(stream);
+        EventIndex[] indexes = IndexTypes(file.KeyTypes)
             .Select(type => EventIndex.Read(reader, type, (from, count, starts) => [LabelColumn.Read(from, count, starts)])).ToArray();
         ArrayReader.Require(indexes[^1].Ids.Count == 1, "the index of all events must be of one id");
         return new RunningRateTransformer(environment, file.Options, file.KeyTypes, indexes);
@@ -166,20 +156,14 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
             Func<long> readTime = EventLog.Time(input, Options.TimestampColumnName, "The rows");
             var rates = new float[keys.Length];
             var counts = new float[keys.Length];
-            long? readPosition = null;
-            return keys.SelectMany((_, i) => Options.CountSuffix is null ? [Getter(rates, i)] : new[] { Getter(rates, i), Getter(counts, i) }).ToArray();
+            Func<(float[] Rates, float[] Counts)> current = OncePerRow(input, Read);
+            return keys.SelectMany((_, i) => Options.CountSuffix is null
+                ? [Getter(read => read.Rates[i])]
+                : new[] { Getter(read => read.Rates[i]), Getter(read => read.Counts[i]) }).ToArray();
 
-            Delegate Getter(float[] values, int i) => (ValueGetter<float>)((ref float value) =>
-            {
-                if (readPosition != input.Position)
-                {
-                    Read();
-                    readPosition = input.Position;
-                }
-                value = values[i];
-            });
+            Delegate Getter(Func<(float[] Rates, float[] Counts), float> of) => (ValueGetter<float>)((ref float value) => value = of(current()));
 
-            void Read()
+            (float[] Rates, float[] Counts) Read()
             {
                 long time = readTime() - Options.DelaySeconds;
                 EventIndex[][] indexes = transformer._indexes.Filled;
@@ -192,6 +176,7 @@ public sealed class RunningRateTransformer : ColumnAddingTransformer, IEventAppe
                     rates[i] = (float)Smoothed(count, sum, prior);
                     counts[i] = (float)(Options.LogarithmicCount ? Math.Log(1 + count) : count);
                 }
+                return (rates, counts);
             }
 
             double Smoothed(long count, double sum, double prior)

@@ -162,60 +162,54 @@ public sealed partial class SparseCtrTrainer
 
         internal void Validate(IExceptionContext context)
         {
+            var options = new OptionCheck(context);
             foreach ((string? name, string option) in new[]
                      {
                          (LabelColumnName, nameof(LabelColumnName)), (ItemColumnName, nameof(ItemColumnName)),
                          (HistoryItemColumnName, nameof(HistoryItemColumnName)), (TimestampColumnName, nameof(TimestampColumnName)),
                          (HistoryTimestampColumnName, nameof(HistoryTimestampColumnName)),
                      })
-                Require(!string.IsNullOrEmpty(name), option, "a column name", name);
+                options.RequireName(name, option);
             Names(CandidateColumnNames, nameof(CandidateColumnNames));
             Names(UserColumnNames, nameof(UserColumnNames));
             Names(NumericColumnNames, nameof(NumericColumnNames));
             Names(HistoryColumnNames, nameof(HistoryColumnNames));
 
-            ToConfig().Check(Require);
+            ToConfig().Check(options.Require);
             Fraction(Dropout, nameof(Dropout));
             Fraction(TokenDropout, nameof(TokenDropout));
             Fraction(ItemDropout, nameof(ItemDropout));
             Between(NumberOfEpochs, 1, 10_000, nameof(NumberOfEpochs));
             Between(BatchSize, 1, 1_000_000, nameof(BatchSize));
             Positive(LearningRate, nameof(LearningRate));
-            Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, nameof(WeightDecay), "0 or more", WeightDecay);
+            options.Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, nameof(WeightDecay), "0 or more", WeightDecay);
             Between(WarmupFraction, 0, 1, nameof(WarmupFraction));
             Positive(GradientClipping, nameof(GradientClipping));
             Fraction(ValidationFraction, nameof(ValidationFraction));
             Between(EarlyStoppingPatience, 1, 10_000, nameof(EarlyStoppingPatience));
-            Require(Enum.IsDefined(AttentionImplementation), nameof(AttentionImplementation), "one of its values", AttentionImplementation);
-            Require(NumberOfThreads is null or >= 1, nameof(NumberOfThreads), "1 or more, or null", NumberOfThreads);
-            Require(ShufflePoolSize >= 1, nameof(ShufflePoolSize), "1 or more", ShufflePoolSize);
+            options.Require(Enum.IsDefined(AttentionImplementation), nameof(AttentionImplementation), "one of its values", AttentionImplementation);
+            options.Require(NumberOfThreads is null or >= 1, nameof(NumberOfThreads), "1 or more, or null", NumberOfThreads);
+            options.Require(ShufflePoolSize >= 1, nameof(ShufflePoolSize), "1 or more", ShufflePoolSize);
 
             void Names(string[]? names, string option)
             {
-                Require(names is not null && names.All(name => !string.IsNullOrEmpty(name)), option, "column names, or an empty array", names);
-                Require(names!.Distinct().Count() == names!.Length, option, "distinct column names", string.Join(", ", names!));
+                options.Require(names is not null && names.All(name => !string.IsNullOrEmpty(name)), option, "column names, or an empty array", names);
+                options.Require(names!.Distinct().Count() == names!.Length, option, "distinct column names", string.Join(", ", names!));
             }
 
-            void Positive(double value, string option) => Require(double.IsFinite(value) && value > 0, option, "a positive number", value);
-            void Fraction(double value, string option) => Require(value is >= 0 and < 1, option, "0 to below 1", value);
+            void Positive(double value, string option) => options.Require(double.IsFinite(value) && value > 0, option, "a positive number", value);
+            void Fraction(double value, string option) => options.Require(value is >= 0 and < 1, option, "0 to below 1", value);
             void Between(double value, double low, double high, string option)
-                => Require(value >= low && value <= high, option, FormattableString.Invariant($"{low:N0} to {high:N0}"), value);
-
-            void Require(bool holds, string option, string expected, object? value)
-            {
-                if (!holds)
-                    throw context.Process(new ArgumentOutOfRangeException(option, value, $"{option} must be {expected}."));
-            }
+                => options.Require(value >= low && value <= high, option, FormattableString.Invariant($"{low:N0} to {high:N0}"), value);
         }
 
         /// <summary>The network's inputs and sizes, before the data has told key counts and statistics.</summary>
         internal SparseCtrConfig ToConfig()
         {
-            const string prefix = "History";
             KeyField item = new(ItemColumnName, ItemColumnName, HistoryItemColumnName, 0, MaximumTableRows);
             KeyField[] fields = HistoryColumnNames.Select(column =>
             {
-                string name = column.StartsWith(prefix, StringComparison.Ordinal) ? column[prefix.Length..] : column;
+                string name = column.StartsWith(EventField.Prefix, StringComparison.Ordinal) ? column[EventField.Prefix.Length..] : column;
                 return new KeyField(name, CandidateColumnNames.Contains(name) ? name : null, column, 0, MaximumTableRows);
             }).ToArray();
             return new SparseCtrConfig
