@@ -151,20 +151,23 @@ public static class SparseCtrCatalog
     }
 
     /// <summary>
-    /// Gives each event of a history the number of its chunk, from 0, as the network cuts it: where the user paused longest
-    /// (<see cref="Microsoft.ML.SparseCtr.TimeChunking.LargestGaps"/>).
+    /// Gives each event of a history the number of its chunk, from 0, as the network cuts it: where the user paused long
+    /// (<see cref="Microsoft.ML.SparseCtr.TimeChunking"/>).
     /// </summary>
     /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
     /// <param name="outputColumnName">Gets a vector of Int32, one per event.</param>
     /// <param name="inputColumnName">The times of the history, ascending: a vector of Unix seconds (Int64) or of DateTime.</param>
+    /// <param name="policy">Which gaps are boundaries.</param>
     /// <param name="maximumChunks">Chunks, at most. At least 1.</param>
+    /// <param name="historyLength">The length of a full history, by which <see cref="ChunkingPolicy.Causal"/> knows how often to cut. At least 1.</param>
     /// <exception cref="ArgumentException">An argument is out of its range.</exception>
     public static TimeChunkingEstimator TimeChunking(
-        this TransformsCatalog catalog, string outputColumnName = "HistoryChunk", string inputColumnName = "HistoryTimestamp", int maximumChunks = 16)
+        this TransformsCatalog catalog, string outputColumnName = "HistoryChunk", string inputColumnName = "HistoryTimestamp",
+        ChunkingPolicy policy = default, int maximumChunks = 16, int historyLength = 200)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new TimeChunkingEstimator(
-            MLNetInternals.EnvironmentOf(catalog), new TimeChunkingOptions(outputColumnName, inputColumnName, maximumChunks).Check());
+            MLNetInternals.EnvironmentOf(catalog), new TimeChunkingOptions(outputColumnName, inputColumnName, policy, maximumChunks, historyLength).Check());
     }
 
     /// <summary>

@@ -28,8 +28,9 @@ internal static class Demo
         var mlContext = new MLContext(seed: arguments.Seed);
         IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
         TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: TestFraction);
-        IEstimator<ITransformer> pipeline = Features(mlContext, log)
-            .Append(mlContext.Ranking.Trainers.SparseCtr(OptionsFor(data, arguments), new ProgressLine()));
+        SparseCtrTrainer.Options options = OptionsFor(data, arguments);
+        IEstimator<ITransformer> pipeline = Features(mlContext, log, options)
+            .Append(mlContext.Ranking.Trainers.SparseCtr(options, new ProgressLine()));
         ITransformer model = pipeline.Fit(split.TrainSet);
 
         Console.WriteLine("scoring the test rows");
@@ -86,7 +87,7 @@ internal static class Demo
     /// From rows of a log to what the trainer takes: keys for ids, and, of each row's past, the history of its user and the rates of its item
     /// and its user.
     /// </summary>
-    private static IEstimator<ITransformer> Features(MLContext mlContext, IDataView log)
+    private static IEstimator<ITransformer> Features(MLContext mlContext, IDataView log, SparseCtrTrainer.Options options)
     {
         TransformsCatalog transforms = mlContext.Transforms;
         string[] ids = ["Item", "Category", "Age", "Tags", "UserFacts"];
@@ -100,9 +101,14 @@ internal static class Demo
                 CountSuffix = null,
             }))
             .Append(transforms.Conversion.MapValueToKey(ids.Select(name => new InputOutputColumnPair(name)).ToArray()))
-            .Append(transforms.BehaviorSequence(history: log, fieldColumnNames: ["Category", "Age", "Action"]))
+            .Append(transforms.BehaviorSequence(history: log, new BehaviorSequenceEstimator.Options
+            {
+                FieldColumnNames = ["Category", "Age", "Action"],
+                HistoryLength = options.HistoryLength,
+                HistoryStride = options.HistoryStride,
+            }))
             .Append(transforms.Conversion.MapValueToKey("HistoryAction"))
-            .Append(transforms.TimeChunking());
+            .Append(transforms.TimeChunking(policy: options.Chunking, maximumChunks: options.NumberOfChunks, historyLength: options.HistoryLength));
     }
 
     private static SparseCtrTrainer.Options OptionsFor(ClickData data, DemoArguments arguments)

@@ -61,13 +61,15 @@ internal sealed record DemoArguments
     {
         string[] parts = text.Split('=', 2);
         PropertyInfo? option = typeof(SparseCtrTrainer.Options).GetProperty(parts[0]);
-        if (parts.Length < 2 || option is null || (option.PropertyType != typeof(int) && option.PropertyType != typeof(double)))
-            throw new ArgumentException($"'--set' needs a number for an option of SparseCtrTrainer, such as NumberOfEpochs=5, not '{text}'.");
+        if (parts.Length < 2 || option is null || !(option.PropertyType.IsEnum || option.PropertyType == typeof(int) || option.PropertyType == typeof(double)))
+            throw new ArgumentException($"'--set' needs a number or a name for an option of SparseCtrTrainer, such as NumberOfEpochs=5, not '{text}'.");
         try
         {
-            return (option, Convert.ChangeType(parts[1], option.PropertyType, CultureInfo.InvariantCulture));
+            return (option, option.PropertyType.IsEnum
+                ? Enum.Parse(option.PropertyType, parts[1])
+                : Convert.ChangeType(parts[1], option.PropertyType, CultureInfo.InvariantCulture));
         }
-        catch (Exception problem) when (problem is FormatException or OverflowException)
+        catch (Exception problem) when (problem is FormatException or OverflowException or ArgumentException)
         {
             throw new ArgumentException($"'{parts[1]}' is no value for {parts[0]}, which is of type {option.PropertyType.Name}.", problem);
         }

@@ -89,8 +89,7 @@ internal static class AttentionBenchmark
 
         EvoAttentionPlan PlanOf(Request[] all)
         {
-            EvoAttentionPlan made = EvoAttentionPlan.Create(all.Select(request => request.HistoryTimestamps).ToArray(),
-                all.Select(request => request.Impressions.Select(impression => impression.Timestamp).ToArray()).ToArray(), s_sizes);
+            EvoAttentionPlan made = EvoAttentionPlan.Create(all, s_sizes);
             if (implementation == AttentionImplementation.Reference)
                 made.LayoutFor(zeros(1));
             return made;
@@ -132,7 +131,7 @@ internal static class AttentionBenchmark
                 {
                     using DisposeScope inner = NewDisposeScope();
                     optimizer.zero_grad();
-                    PackedBatch batch = PackedBatch.Create(requests, config, CPU);
+                    using PackedBatch batch = PackedBatch.Create(requests, config, CPU);
                     nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels).backward();
                     nn.utils.clip_grad_norm_(network.parameters(), 1);
                     optimizer.step();
@@ -163,6 +162,7 @@ internal static class AttentionBenchmark
                     UserKeys = [[1 + random.Next(943)]],
                     Numbers = [],
                     Timestamp = time + 600,
+                    PastLength = events,
                     Label = random.Next(2),
                 },
             ],

@@ -69,8 +69,8 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     private static Tensor KeyMatrix(Tensor tokens, EvoAttentionLayout layout)
     {
         long width = tokens.shape[1];
-        Tensor behaviors = tokens.narrow(0, 0, layout.BehaviorCount);
-        Tensor sums = zeros(layout.ChunkCount, width, tokens.dtype, tokens.device).index_add(0, layout.ChunkOfBehavior, behaviors, 1);
+        Tensor members = tokens.index_select(0, layout.Member);
+        Tensor sums = zeros(layout.ChunkCount, width, tokens.dtype, tokens.device).index_add(0, layout.ChunkOfMember, members, 1);
         return cat([tokens, sums * layout.InverseChunkLength, zeros(1, width, tokens.dtype, tokens.device)]);
     }
 

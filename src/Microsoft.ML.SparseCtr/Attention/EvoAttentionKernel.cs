@@ -145,7 +145,9 @@ internal sealed unsafe class EvoAttentionKernel
         for (int token = queries.From; token < queries.To; token++)
         {
             QueryPlan query = Plan.Queries[token];
-            pairs += query.Local.Count + query.Chunks.Count + Plan.FirstTransition[query.Chunks.To] - Plan.FirstTransition[query.Chunks.From];
+            pairs += query.Local.Count;
+            for (int kind = 0; kind < QueryPlan.ChunkKinds; kind++)
+                pairs += query.Chunks(kind).Count + Plan.TransitionCount(query.Chunks(kind));
         }
         return pairs;
     }

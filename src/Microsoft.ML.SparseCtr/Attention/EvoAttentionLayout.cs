@@ -32,8 +32,11 @@ internal sealed class EvoAttentionLayout
     public required long BehaviorCount { get; init; }
     public required long ChunkCount { get; init; }
 
-    /// <summary>[behaviors] the chunk, among all chunks of the batch, of each behavior.</summary>
-    public required Tensor ChunkOfBehavior { get; init; }
+    /// <summary>[members] the behaviors of all chunks, chunk after chunk.</summary>
+    public required Tensor Member { get; init; }
+
+    /// <summary>[members] the chunk of each.</summary>
+    public required Tensor ChunkOfMember { get; init; }
 
     /// <summary>[chunks, 1] one over the number of the chunk's behaviors.</summary>
     public required Tensor InverseChunkLength { get; init; }
@@ -61,13 +64,15 @@ internal sealed class EvoAttentionLayout
         {
             long[] keyTimes = [.. plan.Times, .. plan.Chunks.Select(chunk => plan.Times[chunk.To - 1]), 0];
             var temporal = new RelTemporalFeatures(keyTimes, _zeroToken, plan.Config, device, dtype);
-            long[] chunkOfBehavior = plan.Chunks.SelectMany((chunk, index) => Enumerable.Repeat((long)index, chunk.Count)).ToArray();
+            long[] members = plan.Chunks.SelectMany(Numbers).Select(behavior => (long)behavior).ToArray();
+            long[] chunkOfMember = plan.Chunks.SelectMany((chunk, index) => Enumerable.Repeat((long)index, chunk.Count)).ToArray();
             double[] inverseLength = plan.Chunks.Select(chunk => 1.0 / chunk.Count).ToArray();
             return new EvoAttentionLayout
             {
                 BehaviorCount = plan.BehaviorCount,
                 ChunkCount = plan.Chunks.Length,
-                ChunkOfBehavior = tensor(chunkOfBehavior, device: device),
+                Member = tensor(members, device: device),
+                ChunkOfMember = tensor(chunkOfMember, device: device),
                 InverseChunkLength = tensor(inverseLength, dtype, device).reshape(inverseLength.Length, 1),
                 Behaviors = plan.Config.NumberOfBlocks > 1 ? Groups(request => request.Behaviors, plan.Config.LocalWindow, temporal) : null,
                 Candidates = Groups(request => request.Candidates, CandidatesPerGroup, temporal),
@@ -122,7 +127,9 @@ internal sealed class EvoAttentionLayout
         private bool Sees(int query, Key key)
         {
             QueryPlan seen = plan.Queries[query];
-            return key.Row == _zeroToken || (key.Chunk is int chunk ? seen.Chunks.Contains(chunk) : key.Row == query || seen.Local.Contains(key.Row));
+            return key.Row == _zeroToken || (key.Chunk is int chunk
+                ? seen.Merged.Contains(chunk) || seen.Complete.Contains(chunk) || seen.Open.Contains(chunk)
+                : key.Row == query || seen.Local.Contains(key.Row));
         }
 
         private IEnumerable<Key> GlobalKeys(Group group)
@@ -132,12 +139,15 @@ internal sealed class EvoAttentionLayout
             => ChunksOf(group).SelectMany(chunk => Numbers(plan.TransitionsOf(chunk)).Select(row => new Key(row, chunk))).Prepend(new Key(_zeroToken));
 
         private IEnumerable<Key> LocalKeys(Group group)
-            => Numbers(Covered(group, query => query.Local)).Union(Numbers(group.Queries)).Select(row => new Key(row));
+            => Numbers(Covered(group).Local).Union(Numbers(group.Queries)).Select(row => new Key(row));
 
-        private IEnumerable<int> ChunksOf(Group group) => Numbers(Covered(group, query => query.Chunks));
+        private IEnumerable<int> ChunksOf(Group group)
+        {
+            QueryPlan seen = Covered(group);
+            return Enumerable.Range(0, QueryPlan.ChunkKinds).SelectMany(kind => Numbers(seen.Chunks(kind)));
+        }
 
-        private Interval Covered(Group group, Func<QueryPlan, Interval> seen)
-            => Numbers(group.Queries).Select(query => seen(plan.Queries[query])).Aggregate((left, right) => left.Cover(right));
+        private QueryPlan Covered(Group group) => Numbers(group.Queries).Select(query => plan.Queries[query]).Aggregate((left, right) => left.Cover(right));
 
         private static IEnumerable<int> Numbers(Interval interval) => Enumerable.Range(interval.From, interval.Count);
     }

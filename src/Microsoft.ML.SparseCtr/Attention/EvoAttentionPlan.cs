@@ -9,21 +9,40 @@ internal readonly record struct Interval(int From, int To)
 
     public bool Contains(int number) => number >= From && number < To;
 
-    /// <summary>The smallest interval that holds both.</summary>
-    public Interval Cover(Interval other) => new(Math.Min(From, other.From), Math.Max(To, other.To));
+    /// <summary>The smallest interval that holds both; an empty one has nothing to hold.</summary>
+    public Interval Cover(Interval other) => Count == 0 ? other : other.Count == 0 ? this : new(Math.Min(From, other.From), Math.Max(To, other.To));
 }
 
 /// <summary>One request of a batch: which of the batch's tokens are its behaviors and its candidates, and which chunks are its own.</summary>
 internal readonly record struct RequestPlan(Interval Behaviors, Interval Candidates, Interval Chunks);
 
-/// <summary>What a query sees: whole chunks, for the global and transition branches, and single behaviors, for the local one.</summary>
-internal readonly record struct QueryPlan(Interval Chunks, Interval Local);
+/// <summary>What a query sees: chunks, for the global and transition branches, and single behaviors, for the local one.</summary>
+/// <param name="Merged">The chunk that the oldest are merged into; none where the query sees no more chunks than it may.</param>
+/// <param name="Complete">Chunks as they were cut.</param>
+/// <param name="Open">The beginning of a chunk, for a candidate before whose end; none for others.</param>
+/// <param name="Local">Behaviors.</param>
+internal readonly record struct QueryPlan(Interval Merged, Interval Complete, Interval Open, Interval Local)
+{
+    public const int ChunkKinds = 3;
+
+    /// <summary>The chunks of one kind, in the order of their ages.</summary>
+    public Interval Chunks(int kind) => kind switch { 0 => Merged, 1 => Complete, _ => Open };
+
+    /// <summary>What either of two queries sees.</summary>
+    public QueryPlan Cover(QueryPlan other)
+        => new(Merged.Cover(other.Merged), Complete.Cover(other.Complete), Open.Cover(other.Open), Local.Cover(other.Local));
+}
 
 /// <summary>
 /// Who sees whom in a packed batch, as plain arrays that every block of the network shares.
 /// <para>
 /// Tokens are packed: the behaviors of all requests, request after request, then the candidates of all requests in the same order. The
 /// local behaviors of a behavior end with itself; a candidate, which no one else sees, sees itself besides its local behaviors.
+/// </para>
+/// <para>
+/// A query sees the chunks as they were when its time had come. So a request has, besides the chunks that its history is cut into, those that
+/// the oldest are merged into where they are too many, which grow from query to query, and for candidates in the middle of the history the
+/// beginnings of the chunks that they are in.
 /// </para>
 /// </summary>
 internal sealed class EvoAttentionPlan
@@ -43,7 +62,10 @@ internal sealed class EvoAttentionPlan
     /// <summary>What each token sees.</summary>
     public required QueryPlan[] Queries { get; init; }
 
-    /// <summary>The behaviors of each chunk.</summary>
+    /// <summary>
+    /// The behaviors of each chunk. Of those of a request, first come the merged ones, then those that the history is cut into, then the open
+    /// ones. A merged or an open chunk that begins where the one before it begins holds all of that one's behaviors.
+    /// </summary>
     public required Interval[] Chunks { get; init; }
 
     /// <summary>
@@ -64,8 +86,11 @@ internal sealed class EvoAttentionPlan
     public int BehaviorCount => Requests.Length == 0 ? 0 : Requests[^1].Behaviors.To;
     public int CandidateCount => TokenCount - BehaviorCount;
 
+    /// <summary>How many keys the transition branch has of some chunks.</summary>
+    public int TransitionCount(Interval chunks) => FirstTransition[chunks.To] - FirstTransition[chunks.From];
+
     /// <summary>The behaviors of a chunk that the transition branch sees.</summary>
-    public Interval TransitionsOf(int chunk) => new(Chunks[chunk].To - (FirstTransition[chunk + 1] - FirstTransition[chunk]), Chunks[chunk].To);
+    public Interval TransitionsOf(int chunk) => new(Chunks[chunk].To - TransitionCount(new(chunk, chunk + 1)), Chunks[chunk].To);
 
     /// <summary>
     /// The same as index tensors, for the reference, on the device and in the type of the tokens: made at first use, and anew where the type has
@@ -78,39 +103,39 @@ internal sealed class EvoAttentionPlan
         return _layout;
     }
 
+    /// <summary>Whether a chunk of a request grew out of the one before it.</summary>
+    public bool Continues(int chunk, RequestPlan request)
+        => chunk > request.Chunks.From && Chunks[chunk].From == Chunks[chunk - 1].From && Chunks[chunk].To >= Chunks[chunk - 1].To;
+
     /// <summary>
-    /// Plans a batch: histories are cut at their largest gaps; behaviors see the chunks complete before their own and the last w behaviors up to
-    /// themselves, candidates all chunks and the last w behaviors.
+    /// Plans a batch: histories are cut as the policy says; behaviors see the chunks complete before their own and the last w behaviors up to
+    /// themselves, candidates the chunks and the last w behaviors of their own past.
     /// </summary>
-    /// <param name="histories">Unix seconds of the behaviors of each request, ascending.</param>
-    /// <param name="candidateTimes">Unix seconds of the candidates of each request.</param>
-    /// <param name="config">P, r, w, the time scale and the UTC offset.</param>
-    public static EvoAttentionPlan Create(IReadOnlyList<long[]> histories, IReadOnlyList<long[]> candidateTimes, SparseCtrConfig config)
+    /// <param name="requests">The requests.</param>
+    /// <param name="config">The policy, P, r, w, the time scale and the UTC offset.</param>
+    public static EvoAttentionPlan Create(IReadOnlyList<Request> requests, SparseCtrConfig config)
     {
-        int behaviorCount = histories.Sum(times => times.Length), tokenCount = behaviorCount + candidateTimes.Sum(times => times.Length);
-        var requests = new RequestPlan[histories.Count];
+        int behaviorCount = requests.Sum(request => request.HistoryTimestamps.Length);
+        int tokenCount = behaviorCount + requests.Sum(request => request.Impressions.Count);
+        var plans = new RequestPlan[requests.Count];
         var queries = new QueryPlan[tokenCount];
+        var times = new long[tokenCount];
         var chunks = new List<Interval>();
         int behavior = 0, candidate = behaviorCount;
-        for (int request = 0; request < requests.Length; request++)
+        for (int i = 0; i < plans.Length; i++)
         {
-            Interval behaviors = new(behavior, behavior + histories[request].Length);
-            Interval candidates = new(candidate, candidate + candidateTimes[request].Length);
+            Request request = requests[i];
+            Interval behaviors = new(behavior, behavior + request.HistoryTimestamps.Length);
+            Interval candidates = new(candidate, candidate + request.Impressions.Count);
             int firstChunk = chunks.Count;
-            AddChunks(histories[request], behaviors, config.NumberOfChunks, chunks);
-            requests[request] = new RequestPlan(behaviors, candidates, new(firstChunk, chunks.Count));
-
-            for (int chunk = firstChunk; chunk < chunks.Count; chunk++)
-            {
-                for (int token = chunks[chunk].From; token < chunks[chunk].To; token++)
-                    queries[token] = new QueryPlan(new(firstChunk, chunk), new(Math.Max(behaviors.From, token + 1 - config.LocalWindow), token + 1));
-            }
-            queries.AsSpan(candidates.From, candidates.Count)
-                .Fill(new QueryPlan(new(firstChunk, chunks.Count), new(Math.Max(behaviors.From, behaviors.To - config.LocalWindow), behaviors.To)));
+            new RequestPlanner(request, behaviors, config, chunks).Plan(queries.AsSpan(behaviors.From, behaviors.Count), queries.AsSpan(candidates.From, candidates.Count));
+            plans[i] = new RequestPlan(behaviors, candidates, new(firstChunk, chunks.Count));
+            request.HistoryTimestamps.CopyTo(times, behaviors.From);
+            for (int place = 0; place < candidates.Count; place++)
+                times[candidates.From + place] = request.Impressions[place].Timestamp;
             (behavior, candidate) = (behaviors.To, candidates.To);
         }
 
-        long[] times = histories.Concat(candidateTimes).SelectMany(values => values).ToArray();
         var (cosine, sine, weekend) = (new float[tokenCount], new float[tokenCount], new float[tokenCount]);
         for (int token = 0; token < tokenCount; token++)
         {
@@ -120,9 +145,9 @@ internal sealed class EvoAttentionPlan
         }
         return new EvoAttentionPlan(config)
         {
-            Requests = requests,
-            LargestFirst = Enumerable.Range(0, requests.Length)
-                .OrderByDescending(request => requests[request].Behaviors.Count + requests[request].Candidates.Count).ToArray(),
+            Requests = plans,
+            LargestFirst = Enumerable.Range(0, plans.Length)
+                .OrderByDescending(request => plans[request].Behaviors.Count + plans[request].Candidates.Count).ToArray(),
             Queries = queries,
             Chunks = chunks.ToArray(),
             FirstTransition = FirstTransitionOf(chunks, config.TransitionBehaviors),
@@ -133,21 +158,6 @@ internal sealed class EvoAttentionPlan
         };
     }
 
-    private static void AddChunks(long[] times, Interval behaviors, int maximumChunks, List<Interval> chunks)
-    {
-        var chunkOfEvent = new int[times.Length];
-        TimeChunking.LargestGaps(times, maximumChunks, chunkOfEvent);
-        int start = 0;
-        for (int i = 1; i <= times.Length; i++)
-        {
-            if (i == times.Length || chunkOfEvent[i] != chunkOfEvent[i - 1])
-            {
-                chunks.Add(new(behaviors.From + start, behaviors.From + i));
-                start = i;
-            }
-        }
-    }
-
     private static int[] FirstTransitionOf(List<Interval> chunks, int transitionBehaviors)
     {
         var first = new int[chunks.Count + 1];
@@ -155,4 +165,83 @@ internal sealed class EvoAttentionPlan
             first[chunk + 1] = first[chunk] + Math.Min(transitionBehaviors, chunks[chunk].Count);
         return first;
     }
+}
+
+/// <summary>Plans one request of a batch.</summary>
+/// <param name="request">The request.</param>
+/// <param name="behaviors">Its behaviors among the tokens.</param>
+/// <param name="config">The policy, P and w.</param>
+/// <param name="chunks">All chunks, to which those of the request are added.</param>
+internal sealed class RequestPlanner(Request request, Interval behaviors, SparseCtrConfig config, List<Interval> chunks)
+{
+    private readonly int[] _chunkOfBehavior = new int[behaviors.Count];
+
+    /// <summary>Where each chunk of the cut begins, and at the end where the last one ends.</summary>
+    private readonly List<int> _starts = [behaviors.From];
+
+    /// <summary>The first of the merged and of the cut chunks among all chunks.</summary>
+    private int _firstMerged, _firstCut;
+
+    /// <summary>The fewest chunks that are ever merged into one: with P + 1 of them, two.</summary>
+    private const int FewestMerged = 2;
+
+    public void Plan(Span<QueryPlan> behaviorQueries, Span<QueryPlan> candidateQueries)
+    {
+        if (config.Chunking == ChunkingPolicy.Causal)
+            TimeChunking.CausalUnmerged(request.HistoryTimestamps, config.NumberOfChunks, config.HistoryLength, _chunkOfBehavior);
+        else
+            TimeChunking.LargestGaps(request.HistoryTimestamps, config.NumberOfChunks, _chunkOfBehavior);
+        for (int i = 1; i <= behaviors.Count; i++)
+        {
+            if (i == behaviors.Count || _chunkOfBehavior[i] != _chunkOfBehavior[i - 1])
+                _starts.Add(behaviors.From + i);
+        }
+
+        int cut = _starts.Count - 1;
+        _firstMerged = chunks.Count;
+        for (int merged = FewestMerged; merged <= MergedOf(cut); merged++)
+            chunks.Add(new(behaviors.From, _starts[merged]));
+        _firstCut = chunks.Count;
+        for (int chunk = 0; chunk < cut; chunk++)
+            chunks.Add(new(_starts[chunk], _starts[chunk + 1]));
+        Dictionary<int, int> openChunks = AddOpenChunks();
+
+        for (int i = 0; i < behaviorQueries.Length; i++)
+            behaviorQueries[i] = Query(i + 1, complete: _chunkOfBehavior[i], open: default);
+        for (int i = 0; i < candidateQueries.Length; i++)
+        {
+            int past = request.Impressions[i].PastLength;
+            bool isInChunk = openChunks.TryGetValue(past, out int open);
+            int begun = past == 0 ? 0 : _chunkOfBehavior[past - 1] + 1;
+            candidateQueries[i] = Query(past, complete: isInChunk ? begun - 1 : begun, open: isInChunk ? new(open, open + 1) : default);
+        }
+    }
+
+    /// <summary>For each length of a past that ends within a chunk, that chunk as far as it has come.</summary>
+    private Dictionary<int, int> AddOpenChunks()
+    {
+        var open = new Dictionary<int, int>();
+        foreach (int past in request.Impressions.Select(impression => impression.PastLength).Distinct().Order())
+        {
+            if (past == 0 || past == behaviors.Count || _chunkOfBehavior[past] != _chunkOfBehavior[past - 1])
+                continue;
+            open.Add(past, chunks.Count);
+            chunks.Add(new(_starts[_chunkOfBehavior[past - 1]], behaviors.From + past));
+        }
+        return open;
+    }
+
+    /// <param name="past">Behaviors up to and including the query, or before it if it is a candidate.</param>
+    /// <param name="complete">The cut chunks that the query sees, or would if none were merged.</param>
+    /// <param name="open">The open chunk that it sees.</param>
+    private QueryPlan Query(int past, int complete, Interval open)
+    {
+        int merged = past == 0 ? 0 : MergedOf(_chunkOfBehavior[past - 1] + 1);
+        Interval old = merged == 0 ? default : new(_firstMerged + merged - FewestMerged, _firstMerged + merged - FewestMerged + 1);
+        int end = behaviors.From + past;
+        return new(old, new(_firstCut + merged, _firstCut + complete), open, new(Math.Max(behaviors.From, end - config.LocalWindow), end));
+    }
+
+    /// <summary>Of so many chunks, how many are merged into one, so that P are left.</summary>
+    private int MergedOf(int count) => count > config.NumberOfChunks ? count - config.NumberOfChunks + 1 : 0;
 }

@@ -17,11 +17,15 @@ namespace Microsoft.ML.SparseCtr;
 internal sealed unsafe class RequestAttention
 {
     private const int TileSize = 8;
+
+    // Kinds of columns, branch after branch: chunks of each kind, their transitions, local behaviors, and candidates.
+    private const int Transition = QueryPlan.ChunkKinds, Window = 2 * QueryPlan.ChunkKinds, Self = Window + 1, Kinds = Self + 1;
+
     private const int Branches = EvoAttentionLayout.Branches;
     private const int Features = 3;
 
-    /// <summary>Columns that the queries of a tile see, and where their logits are in a row of the tile.</summary>
-    private readonly record struct Segment(int Column, int Count, int Offset)
+    /// <summary>Columns of one kind that the queries of a tile see, and where their logits are in a row of the tile.</summary>
+    private readonly record struct Segment(int Kind, int Column, int Count, int Offset)
     {
         public int Width => RoundUp(Count, Lanes);
         public int End => Offset + Width;
@@ -33,7 +37,7 @@ internal sealed unsafe class RequestAttention
 
     // Per head: [columns, d_h'] and transposed [d_h', columns'], where primes are rounded up; and gradients of the first.
     private readonly Buffer<float> _keys = new(), _values = new(), _keysT = new(), _valuesT = new(), _keyGradients = new(), _valueGradients = new();
-    private readonly Buffer<float> _row = new();
+    private readonly Buffer<float> _sum = new();
 
     // Per tile: [8, columns of the tile] of what all heads share, and of one head; and [8, d_h'] of one head.
     private readonly Buffer<float> _features = new(), _hidden = new(), _logits = new(), _logitGradients = new();
@@ -52,7 +56,7 @@ internal sealed unsafe class RequestAttention
 
     // The tile: its queries, what they see, the width of a row, and where each branch begins in it.
     private Interval _queries;
-    private Segment _global, _transition, _window, _self;
+    private readonly List<Segment> _segments = new(Kinds);
     private int _rows, _width;
     private readonly int[] _branchStart = new int[Branches + 1];
 
@@ -96,13 +100,9 @@ internal sealed unsafe class RequestAttention
 
     private void PlaceColumns()
     {
-        _local = new(int.MaxValue, 0);
-        if (!_call.CandidatesOnly)
-            _local = _request.Behaviors;
+        _local = _call.CandidatesOnly ? default : _request.Behaviors;
         for (int token = _request.Candidates.From; token < _request.Candidates.To; token++)
             _local = _local.Cover(_plan.Queries[token].Local);
-        if (_local.Count < 0)
-            _local = default;
 
         _firstTransition = _request.Chunks.Count;
         _firstLocal = ColumnOfTransitions(_request.Chunks.To);
@@ -124,17 +124,15 @@ internal sealed unsafe class RequestAttention
         _keys.Reserve((long)heads * _columns * _padded);
         _values.Reserve((long)heads * _columns * _padded);
         _keysT.Reserve((long)heads * _padded * _stride);
-        _row.Reserve(heads * size);
+        _sum.Reserve(heads * size);
 
         for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
         {
-            Interval behaviors = _plan.Chunks[chunk];
-            int column = chunk - _request.Chunks.From;
-            GatherTime(column, behaviors.To - 1);
-            GatherRow(MeanOf(_call.Keys, behaviors), _keys, column);
-            GatherRow(MeanOf(_call.Values, behaviors), _values, column);
+            GatherTime(chunk - _request.Chunks.From, _plan.Chunks[chunk].To - 1);
             GatherTokens(_plan.TransitionsOf(chunk), ColumnOfTransitions(chunk));
         }
+        GatherMeans(_call.Keys, _keys);
+        GatherMeans(_call.Values, _values);
         GatherTokens(_local, _firstLocal);
         GatherTokens(_request.Candidates, _firstCandidate);
         for (int column = _columns; column < _stride; column++)
@@ -163,10 +161,32 @@ internal sealed unsafe class RequestAttention
         for (int token = tokens.From; token < tokens.To; token++, column++)
         {
             GatherTime(column, token);
-            GatherRow(RowOf(_call.Keys, token), _keys, column);
-            GatherRow(RowOf(_call.Values, token), _values, column);
+            GatherRow(RowOf(_call.Keys, token), 1, _keys, column);
+            GatherRow(RowOf(_call.Values, token), 1, _values, column);
         }
     }
+
+    /// <summary>The means of the chunks. One that grew out of another adds to that one's sum.</summary>
+    private void GatherMeans(float* tokens, Buffer<float> matrices)
+    {
+        for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
+        {
+            if (!_plan.Continues(chunk, _request))
+                ClearSum();
+            Interval added = AddedTo(chunk);
+            for (int token = added.From; token < added.To; token++)
+                AddScaled(RowOf(tokens, token), 1, _sum.Pointer, SumWidth);
+            GatherRow(_sum.Pointer, 1f / _plan.Chunks[chunk].Count, matrices, chunk - _request.Chunks.From);
+        }
+    }
+
+    /// <summary>The behaviors of a chunk that are not in the one that it grew out of.</summary>
+    private Interval AddedTo(int chunk)
+        => _plan.Continues(chunk, _request) ? new(_plan.Chunks[chunk - 1].To, _plan.Chunks[chunk].To) : _plan.Chunks[chunk];
+
+    private int SumWidth => _heads.Count * _call.HeadDimension;
+
+    private void ClearSum() => new Span<float>(_sum.Pointer, SumWidth).Clear();
 
     private void GatherTime(int column, int token)
     {
@@ -180,21 +200,10 @@ internal sealed unsafe class RequestAttention
     /// <summary>The heads' part of a token's row.</summary>
     private float* RowOf(float* matrix, int token) => matrix + (long)token * _call.Dimension + _heads.From * _call.HeadDimension;
 
-    private float* MeanOf(float* matrix, Interval tokens)
-    {
-        int width = _heads.Count * _call.HeadDimension;
-        new Span<float>(_row.Pointer, width).Clear();
-        for (int token = tokens.From; token < tokens.To; token++)
-            AddScaled(RowOf(matrix, token), 1, _row.Pointer, width);
-        for (int i = 0; i < width; i++)
-            _row.Pointer[i] /= tokens.Count;
-        return _row.Pointer;
-    }
-
-    private void GatherRow(float* row, Buffer<float> matrices, int column)
+    private void GatherRow(float* row, float scale, Buffer<float> matrices, int column)
     {
         for (int head = 0; head < _heads.Count; head++)
-            CopyPadded(row + head * _call.HeadDimension, 1, matrices.Pointer + ((long)head * _columns + column) * _padded);
+            CopyPadded(row + head * _call.HeadDimension, scale, matrices.Pointer + ((long)head * _columns + column) * _padded);
     }
 
     private void CopyPadded(float* from, float scale, float* to)
@@ -227,11 +236,16 @@ internal sealed unsafe class RequestAttention
 
     private void Scatter(Buffer<float> gradients, float* tokens)
     {
-        for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
+        ClearSum();
+        // The last first: the behaviors of a chunk get the gradients of those that grew out of it too.
+        for (int chunk = _request.Chunks.To - 1; chunk >= _request.Chunks.From; chunk--)
         {
-            Interval behaviors = _plan.Chunks[chunk];
-            for (int token = behaviors.From; token < behaviors.To; token++)
-                ScatterColumn(chunk - _request.Chunks.From, 1f / behaviors.Count, token);
+            AddColumn(chunk - _request.Chunks.From, 1f / _plan.Chunks[chunk].Count, _sum.Pointer);
+            Interval added = AddedTo(chunk);
+            for (int token = added.From; token < added.To; token++)
+                AddScaled(_sum.Pointer, 1, RowOf(tokens, token), SumWidth);
+            if (!_plan.Continues(chunk, _request))
+                ClearSum();
             ScatterTokens(_plan.TransitionsOf(chunk), ColumnOfTransitions(chunk));
         }
         ScatterTokens(_local, _firstLocal);
@@ -240,12 +254,11 @@ internal sealed unsafe class RequestAttention
         void ScatterTokens(Interval range, int column)
         {
             for (int token = range.From; token < range.To; token++, column++)
-                ScatterColumn(column, 1, token);
+                AddColumn(column, 1, RowOf(tokens, token));
         }
 
-        void ScatterColumn(int column, float scale, int token)
+        void AddColumn(int column, float scale, float* to)
         {
-            float* to = RowOf(tokens, token);
             for (int head = 0; head < _heads.Count; head++)
                 AddScaled(gradients.Pointer + ((long)head * _columns + column) * _padded, scale, to + head * _call.HeadDimension, _call.HeadDimension);
         }
@@ -259,17 +272,23 @@ internal sealed unsafe class RequestAttention
         _rows = RoundUp(queries.Count, RowBlock);
         QueryPlan seen = _plan.Queries[queries.From];
         for (int query = queries.From + 1; query < queries.To; query++)
-            seen = new(seen.Chunks.Cover(_plan.Queries[query].Chunks), seen.Local.Cover(_plan.Queries[query].Local));
-
-        int firstTransition = ColumnOfTransitions(seen.Chunks.From);
-        _global = new(seen.Chunks.From - _request.Chunks.From, seen.Chunks.Count, 0);
-        _transition = new(firstTransition, ColumnOfTransitions(seen.Chunks.To) - firstTransition, _global.End);
-        _window = new(_firstLocal + seen.Local.From - _local.From, seen.Local.Count, _transition.End);
+            seen = seen.Cover(_plan.Queries[query]);
         // A behavior is among its local behaviors; a candidate is a column of its own.
-        bool areCandidates = queries.From >= _plan.BehaviorCount;
-        _self = new(_firstCandidate + queries.From - _request.Candidates.From, areCandidates ? queries.Count : 0, _window.End);
-        _width = _self.End;
-        (_branchStart[1], _branchStart[2], _branchStart[3]) = (_transition.Offset, _window.Offset, _width);
+        Interval selves = queries.From >= _plan.BehaviorCount ? queries : default;
+        _width = 0;
+        _segments.Clear();
+        for (int kind = 0; kind < Kinds; kind++)
+        {
+            if (kind is Transition or Window)
+                _branchStart[kind / Transition] = _width;
+            Interval columns = ColumnsOf(kind, seen, selves);
+            if (columns.Count == 0)
+                continue;
+            var segment = new Segment(kind, columns.From, columns.Count, _width);
+            _segments.Add(segment);
+            _width = segment.End;
+        }
+        _branchStart[Branches] = _width;
 
         _hidden.Reserve(_rows * (long)_width);
         _features.Reserve(Features * _rows * (long)_width);
@@ -279,27 +298,34 @@ internal sealed unsafe class RequestAttention
             buffer.Reserve(TileSize * _padded);
     }
 
+    /// <summary>The columns of one kind that a query sees, or any of a tile's.</summary>
+    private Interval ColumnsOf(int kind, QueryPlan seen, Interval candidates)
+    {
+        if (kind == Window)
+            return new(_firstLocal + seen.Local.From - _local.From, _firstLocal + seen.Local.To - _local.From);
+        if (kind == Self)
+            return new(_firstCandidate + candidates.From - _request.Candidates.From, _firstCandidate + candidates.To - _request.Candidates.From);
+        Interval chunks = seen.Chunks(kind % QueryPlan.ChunkKinds);
+        if (chunks.Count == 0)
+            return default;
+        return kind < Transition
+            ? new(chunks.From - _request.Chunks.From, chunks.To - _request.Chunks.From)
+            : new(ColumnOfTransitions(chunks.From), ColumnOfTransitions(chunks.To));
+    }
+
     /// <summary>What depends on times alone: RelTemporal's features of each pair, and −∞ where a query must not see the key.</summary>
     private void ComputeFeatures()
     {
         for (int row = 0; row < _queries.Count; row++)
         {
             int query = _queries.From + row;
-            (Interval chunks, Interval local) = _plan.Queries[query];
-            int firstChunk = _request.Chunks.From, transitions = ColumnOfTransitions(chunks.From);
-            Compute(_global, chunks.From - firstChunk, chunks.Count);
-            Compute(_transition, transitions, ColumnOfTransitions(chunks.To) - transitions);
-            Compute(_window, _firstLocal + local.From - _local.From, local.Count);
-            Compute(_self, _self.Column + row, 1);
-
-            void Compute(Segment segment, int firstSeen, int seen)
+            foreach (Segment segment in _segments)
             {
-                float* hidden = _hidden.Pointer + row * (long)_width + segment.Offset;
-                Span<float> all = new(hidden, segment.Width);
-                if (all.IsEmpty)
-                    return;
-                all.Fill(float.NegativeInfinity);
-                all.Slice(firstSeen - segment.Column, seen).Clear();
+                Interval seen = ColumnsOf(segment.Kind, _plan.Queries[query], new(query, query + 1));
+                Span<float> hidden = new(_hidden.Pointer + row * (long)_width + segment.Offset, segment.Width);
+                hidden.Fill(float.NegativeInfinity);
+                if (seen.Count > 0)
+                    hidden.Slice(seen.From - segment.Column, seen.Count).Clear();
                 ComputeFeaturesOf(query, row, segment);
             }
         }
@@ -459,40 +485,33 @@ internal sealed unsafe class RequestAttention
     private void MultiplyByTransposed(Buffer<float> rows, Buffer<float> transposed, int head, Buffer<float> tile)
     {
         float* matrix = transposed.Pointer + (long)(head - _heads.From) * _padded * _stride;
-        Multiply(_global);
-        Multiply(_transition);
-        Multiply(_window);
-        Multiply(_self);
-
-        void Multiply(Segment segment) => MultiplyAdd(
-            _rows, _call.HeadDimension, segment.Width, rows.Pointer, _padded, 1, matrix + segment.Column, _stride, tile.Pointer + segment.Offset, _width);
+        foreach (Segment segment in _segments)
+        {
+            MultiplyAdd(_rows, _call.HeadDimension, segment.Width, rows.Pointer, _padded, 1, matrix + segment.Column, _stride,
+                tile.Pointer + segment.Offset, _width);
+        }
     }
 
     /// <summary>rows += tile · columns: for each query, a sum over what it sees.</summary>
     private void MultiplyByColumns(Buffer<float> tile, Buffer<float> columns, int head, Buffer<float> rows)
     {
         float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
-        Multiply(_global);
-        Multiply(_transition);
-        Multiply(_window);
-        Multiply(_self);
-
-        void Multiply(Segment segment) => MultiplyAdd(
-            _rows, segment.Count, _padded, tile.Pointer + segment.Offset, _width, 1, matrix + (long)segment.Column * _padded, _padded, rows.Pointer, _padded);
+        foreach (Segment segment in _segments)
+        {
+            MultiplyAdd(_rows, segment.Count, _padded, tile.Pointer + segment.Offset, _width, 1, matrix + (long)segment.Column * _padded, _padded,
+                rows.Pointer, _padded);
+        }
     }
 
     /// <summary>columns += tileᵀ · rows: for each column, a sum over the queries.</summary>
     private void AddToColumns(Buffer<float> rows, Buffer<float> tile, int head, Buffer<float> columns)
     {
         float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
-        Multiply(_global);
-        Multiply(_transition);
-        Multiply(_window);
-        Multiply(_self);
-
-        void Multiply(Segment segment) => MultiplyAdd(
-            RoundUp(segment.Count, RowBlock), _queries.Count, _padded, tile.Pointer + segment.Offset, 1, _width,
-            rows.Pointer, _padded, matrix + (long)segment.Column * _padded, _padded);
+        foreach (Segment segment in _segments)
+        {
+            MultiplyAdd(RoundUp(segment.Count, RowBlock), _queries.Count, _padded, tile.Pointer + segment.Offset, 1, _width,
+                rows.Pointer, _padded, matrix + (long)segment.Column * _padded, _padded);
+        }
     }
 
     private void LoadRows(float* matrix, int head, float scale, Buffer<float> rows)

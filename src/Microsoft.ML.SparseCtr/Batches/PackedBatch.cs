@@ -7,13 +7,16 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="Keys">[keys] the keys.</param>
 /// <param name="Bag">[keys] the candidate of each.</param>
 /// <param name="InverseLength">[candidates, 1] one over the number of the candidate's keys.</param>
-internal sealed record KeyBags(Tensor Keys, Tensor Bag, Tensor InverseLength);
+internal sealed record KeyBags(Tensor Keys, Tensor Bag, Tensor InverseLength)
+{
+    public IEnumerable<Tensor> Tensors => [Keys, Bag, InverseLength];
+}
 
 /// <summary>
 /// Requests as the network takes them: all tokens of the batch in one row of tensors, the behaviors of all requests first and then their
-/// candidates, with no padding. Dispose it, or make it inside a dispose scope.
+/// candidates, with no padding. It belongs to no dispose scope, as one thread packs it and another one uses it: dispose it.
 /// </summary>
-internal sealed class PackedBatch
+internal sealed class PackedBatch : IDisposable
 {
     /// <summary>Per sequence field, [tokens] keys, or its <see cref="KeyField.CandidateKey"/>.</summary>
     public required Tensor[] SequenceKeys { get; init; }
@@ -29,6 +32,14 @@ internal sealed class PackedBatch
 
     public required EvoAttentionPlan Plan { get; init; }
 
+    private IEnumerable<Tensor> Tensors => [.. SequenceKeys, .. CandidateKeys.Concat(UserKeys).SelectMany(bags => bags.Tensors), Numbers, Labels];
+
+    public void Dispose()
+    {
+        foreach (Tensor tensor in Tensors)
+            tensor.Dispose();
+    }
+
     /// <summary>Packs requests.</summary>
     /// <param name="requests">At least one.</param>
     /// <param name="config">The network's inputs and sizes.</param>
@@ -38,19 +49,20 @@ internal sealed class PackedBatch
     public static PackedBatch Create(
         IReadOnlyList<Request> requests, SparseCtrConfig config, Device device, ScalarType dtype = ScalarType.Float32, Func<bool>? isDropped = null)
     {
+        using DisposeScope scope = NewDisposeScope();
         Impression[] impressions = requests.SelectMany(request => request.Impressions).ToArray();
-        return new PackedBatch
+        var packed = new PackedBatch
         {
             SequenceKeys = SequenceKeysOf(requests, impressions, config, isDropped).Select(keys => tensor(keys, device: device)).ToArray(),
             CandidateKeys = config.CandidateFields.Select((_, i) => Bags(impressions, impression => impression.CandidateKeys[i])).ToArray(),
             UserKeys = config.UserFields.Select((_, i) => Bags(impressions, impression => impression.UserKeys[i])).ToArray(),
             Numbers = tensor(Standardized(impressions, config), dtype, device).reshape(impressions.Length, config.NumericDimension),
             Labels = tensor(impressions.Select(impression => impression.Label).ToArray(), dtype, device),
-            Plan = EvoAttentionPlan.Create(
-                requests.Select(request => request.HistoryTimestamps).ToArray(),
-                requests.Select(request => request.Impressions.Select(impression => impression.Timestamp).ToArray()).ToArray(),
-                config),
+            Plan = EvoAttentionPlan.Create(requests, config),
         };
+        foreach (Tensor tensor in packed.Tensors)
+            tensor.DetachFromDisposeScope();
+        return packed;
 
         KeyBags Bags(Impression[] rows, Func<Impression, int[]> keysOf)
         {

@@ -18,11 +18,14 @@ internal sealed class Impression
     /// <summary>Unix seconds.</summary>
     public required long Timestamp { get; init; }
 
+    /// <summary>Behaviors of the request's history that came before the impression, which sees only these: the first so many.</summary>
+    public required int PastLength { get; init; }
+
     /// <summary>1 for a click, 0 for none; NaN where it is missing or was not asked for.</summary>
     public float Label { get; init; } = float.NaN;
 }
 
-/// <summary>A history and the impressions that share it.</summary>
+/// <summary>A history and the impressions that share it, each as far as its own past reaches.</summary>
 internal sealed class Request
 {
     /// <summary>For each sequence field, the keys of the behaviors, oldest first.</summary>
@@ -33,7 +36,35 @@ internal sealed class Request
 
     public required List<Impression> Impressions { get; init; }
 
-    public bool HasSameHistoryAs(Request other)
-        => HistoryTimestamps.AsSpan().SequenceEqual(other.HistoryTimestamps)
-           && HistoryKeys.Zip(other.HistoryKeys).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
+    public bool HasSameHistoryAs(Request other) => HistoryTimestamps.Length == other.HistoryTimestamps.Length && BeginsAs(other);
+
+    /// <summary>Whether one's history is the beginning of the other's, or the same. No history is the beginning of none but its like.</summary>
+    public bool BeginsAs(Request other)
+    {
+        if (ReferenceEquals(HistoryTimestamps, other.HistoryTimestamps) && ReferenceEquals(HistoryKeys, other.HistoryKeys))
+            return true;
+        int length = Math.Min(HistoryTimestamps.Length, other.HistoryTimestamps.Length);
+        if (length == 0)
+            return HistoryTimestamps.Length == other.HistoryTimestamps.Length;
+        bool isSame = HistoryTimestamps.AsSpan(0, length).SequenceEqual(other.HistoryTimestamps.AsSpan(0, length));
+        for (int field = 0; field < HistoryKeys.Length && isSame; field++)
+            isSame = HistoryKeys[field].AsSpan(0, length).SequenceEqual(other.HistoryKeys[field].AsSpan(0, length));
+        return isSame;
+    }
+
+    /// <summary>The same impressions over the history of another request, of which this one's is the beginning.</summary>
+    public Request Over(Request longer) => new()
+    {
+        HistoryKeys = longer.HistoryKeys,
+        HistoryTimestamps = longer.HistoryTimestamps,
+        Impressions = Impressions,
+    };
+
+    /// <summary>The same impressions over no more of the history than the first of them sees.</summary>
+    public Request OverItsPast() => Impressions[0].PastLength == HistoryTimestamps.Length ? this : Over(new Request
+    {
+        HistoryKeys = HistoryKeys.Select(keys => keys[..Impressions[0].PastLength]).ToArray(),
+        HistoryTimestamps = HistoryTimestamps[..Impressions[0].PastLength],
+        Impressions = [],
+    });
 }

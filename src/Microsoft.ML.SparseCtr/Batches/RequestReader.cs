@@ -37,7 +37,7 @@ internal sealed class RowReader
         long now = _timestamp();
         CheckHistory(times, keys, now);
 
-        int skipped = Math.Max(0, times.Length - _config.HistoryLength);
+        int skipped = History.Skipped(times.Length, _config.HistoryLength, _config.HistoryStride);
         return new Request
         {
             HistoryTimestamps = times[skipped..],
@@ -51,6 +51,7 @@ internal sealed class RowReader
                     UserKeys = _userKeys.Select(read => OneOrMore(read())).ToArray(),
                     Numbers = _numbers.SelectMany(read => read()).ToArray(),
                     Timestamp = now,
+                    PastLength = times.Length - skipped,
                     Label = _label?.Invoke() ?? float.NaN,
                 },
             ],

@@ -34,6 +34,68 @@ internal static class RequestStreams
     }
 
     /// <summary>
+    /// Yields the requests in random order, but those that share a history in runs of up to <paramref name="runLength"/>, oldest first: so
+    /// <see cref="Join"/> makes one request of each run. At most <paramref name="poolSize"/> requests are held and compared.
+    /// </summary>
+    public static IEnumerable<Request> ShuffleInRuns(this IEnumerable<Request> requests, int poolSize, int runLength, Random random)
+    {
+        foreach (Request[] pool in requests.Chunk(poolSize))
+        {
+            var runs = new List<Request[]>();
+            foreach (List<Request> group in GroupByHistory(pool))
+            {
+                Request[] members = group.ToArray();
+                random.Shuffle(members);
+                // Runs of equal length rather than full ones and a rest.
+                int count = (members.Length + runLength - 1) / runLength;
+                for (int run = 0; run < count; run++)
+                    runs.Add(members[(members.Length * run / count)..(members.Length * (run + 1) / count)]);
+            }
+            Request[][] shuffled = runs.ToArray();
+            random.Shuffle(shuffled);
+            foreach (Request[] run in shuffled)
+            {
+                Request[] oldestFirst = run.OrderBy(request => request.Impressions[0].PastLength).ToArray();
+                Request longest = oldestFirst[^1].OverItsPast();
+                foreach (Request request in oldestFirst)
+                    yield return request.Over(longest);
+            }
+        }
+    }
+
+    /// <summary>Yields the requests in runs of those that share a history, oldest first, holding at most <paramref name="poolSize"/> of them.</summary>
+    public static IEnumerable<Request> InRuns(this IEnumerable<Request> requests, int poolSize)
+        => requests.Chunk(poolSize).SelectMany(pool => GroupByHistory(pool).SelectMany(group => group.OrderBy(request => request.Impressions[0].PastLength)));
+
+    /// <summary>Requests whose histories are the beginnings of one, in groups; all of a group get that one.</summary>
+    private static List<List<Request>> GroupByHistory(Request[] requests)
+    {
+        var groups = new List<List<Request>>();
+        // Different users may begin alike, so that there can be several groups of one beginning.
+        var byBeginning = new Dictionary<(long, int), List<List<Request>>>();
+        foreach (Request request in requests)
+        {
+            (long, int) beginning = request.HistoryTimestamps.Length == 0 ? (-1, 0) : (request.HistoryTimestamps[0], request.HistoryKeys[0][0]);
+            if (!byBeginning.TryGetValue(beginning, out List<List<Request>>? candidates))
+                byBeginning.Add(beginning, candidates = []);
+            List<Request>? group = candidates.Find(members => members[^1].BeginsAs(request));
+            if (group is null)
+            {
+                groups.Add(group = []);
+                candidates.Add(group);
+            }
+            // The last of a group always has its longest history.
+            group.Add(group.Count > 0 && group[^1].HistoryTimestamps.Length > request.HistoryTimestamps.Length ? request.Over(group[^1]) : request);
+        }
+        foreach (List<Request> group in groups)
+        {
+            for (int i = 0; i < group.Count; i++)
+                group[i] = group[i].Over(group[^1]);
+        }
+        return groups;
+    }
+
+    /// <summary>
     /// Runs a sequence on a thread of its own, at most so many elements ahead of who reads it. Its exceptions come out where it is read; who
     /// stops reading stops it.
     /// </summary>
@@ -68,13 +130,17 @@ internal static class RequestStreams
     }
 
     /// <summary>Makes one request of consecutive ones with the same history: their order of impressions stays.</summary>
-    public static IEnumerable<Request> JoinSameHistories(this IEnumerable<Request> requests)
+    /// <param name="requests">The requests.</param>
+    /// <param name="withBeginnings">Whether it is enough that one's history is the beginning of the other's.</param>
+    public static IEnumerable<Request> Join(this IEnumerable<Request> requests, bool withBeginnings)
     {
         Request? joined = null;
         foreach (Request request in requests)
         {
-            if (joined is not null && joined.Impressions.Count < TokensPerPass && joined.HasSameHistoryAs(request))
+            if (joined is not null && joined.Impressions.Count < TokensPerPass && (withBeginnings ? joined.BeginsAs(request) : joined.HasSameHistoryAs(request)))
             {
+                if (request.HistoryTimestamps.Length > joined.HistoryTimestamps.Length)
+                    joined = joined.Over(request);
                 joined.Impressions.AddRange(request.Impressions);
                 continue;
             }

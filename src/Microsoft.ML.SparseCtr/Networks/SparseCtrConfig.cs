@@ -57,17 +57,28 @@ internal sealed record SparseCtrConfig
     /// <summary>Behaviors beyond the latest this many are not looked at.</summary>
     public required int HistoryLength { get; init; }
 
+    /// <summary>A longer history begins at a multiple of this many behaviors.</summary>
+    public int HistoryStride { get; init; } = 1;
+
     public required int EmbeddingDimension { get; init; }
     public required int ModelDimension { get; init; }
     public required int NumberOfHeads { get; init; }
     public required int NumberOfBlocks { get; init; }
     public required int NumberOfChunks { get; init; }
+
+    /// <summary>Where histories are cut; models of before there was a choice do not say it.</summary>
+    public ChunkingPolicy Chunking { get; init; } = ChunkingPolicy.LargestGaps;
+
     public required int TransitionBehaviors { get; init; }
     public required int LocalWindow { get; init; }
     public required int FeedForwardDimension { get; init; }
     public required int HeadDimension { get; init; }
     public required double TimeScaleSeconds { get; init; }
     public required double UtcOffsetHours { get; init; }
+
+    /// <summary>Whether requests whose histories are the beginnings of one get, over that one, the scores that they have by themselves.</summary>
+    [JsonIgnore]
+    public bool CanShareHistories => Chunking == ChunkingPolicy.Causal;
 
     [JsonIgnore]
     public int NumericDimension => NumericFields.Sum(numeric => numeric.Mean.Length);
@@ -80,12 +91,14 @@ internal sealed record SparseCtrConfig
     public void Check(Action<bool, string, string, object?> require)
     {
         Between(HistoryLength, 1, 100_000, nameof(HistoryLength));
+        Between(HistoryStride, 1, HistoryLength, nameof(HistoryStride));
         Between(EmbeddingDimension, 1, 4_096, nameof(EmbeddingDimension));
         Between(ModelDimension, 1, 8_192, nameof(ModelDimension));
         Between(NumberOfHeads, 1, 256, nameof(NumberOfHeads));
         require(ModelDimension % NumberOfHeads == 0, nameof(ModelDimension), $"a multiple of {nameof(NumberOfHeads)} ({NumberOfHeads})", ModelDimension);
         Between(NumberOfBlocks, 1, 64, nameof(NumberOfBlocks));
         Between(NumberOfChunks, 1, 10_000, nameof(NumberOfChunks));
+        require(Enum.IsDefined(Chunking), nameof(Chunking), "one of its names", Chunking);
         Between(TransitionBehaviors, 1, 1_000, nameof(TransitionBehaviors));
         Between(LocalWindow, 1, 10_000, nameof(LocalWindow));
         Between(FeedForwardDimension, 1, 65_536, nameof(FeedForwardDimension));

@@ -64,7 +64,7 @@ internal sealed class ScoringMapper : ColumnAddingMapper
         private static IEnumerable<(float Score, long Timestamp)> Scores(SparseCtrTransformer transformer, IDataView input)
         {
             var reader = new RequestReader(transformer.Config, labelColumnName: null, groupColumnName: null);
-            foreach (List<Request> part in reader.Read(input).JoinSameHistories().InPasses())
+            foreach (List<Request> part in reader.Read(input).Join(withBeginnings: transformer.Config.CanShareHistories).InPasses())
             {
                 IEnumerable<Impression> impressions = part.SelectMany(request => request.Impressions);
                 foreach ((float score, Impression impression) in transformer.Score(part).Zip(impressions))

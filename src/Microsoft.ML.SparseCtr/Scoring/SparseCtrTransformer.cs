@@ -46,6 +46,7 @@ public sealed class SparseCtrTransformer : ColumnAddingTransformer, IDisposable
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        return _network.forward(PackedBatch.Create(requests, Config, torch.CPU)).data<float>().ToArray();
+        using PackedBatch batch = PackedBatch.Create(requests, Config, torch.CPU);
+        return _network.forward(batch).data<float>().ToArray();
     }
 }

@@ -61,6 +61,13 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
         public int HistoryLength { get; set; } = 200;
 
         /// <summary>
+        /// A longer history begins at a multiple of this many of the user's events: so a row gets the latest HistoryLength − HistoryStride + 1 to
+        /// HistoryLength events, and rows that follow each other have histories that begin at the same event, which lets training encode
+        /// them together (<see cref="SparseCtrTrainer.Options.RequestsPerHistory"/>). 1 to HistoryLength; default 1, always the latest events.
+        /// </summary>
+        public int HistoryStride { get; set; } = 1;
+
+        /// <summary>
         /// Seconds after which an event is known where predictions are made: a row at time t gets events strictly before t − DelaySeconds.
         /// At least 0; default 0.
         /// </summary>
@@ -95,6 +102,7 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
             options.Require(Carried.All(name => EventField.Prefix + name != BehaviorSequenceTransformer.HistoryTimestamp), nameof(FieldColumnNames),
                 $"other columns than one for {BehaviorSequenceTransformer.HistoryTimestamp}, which is always there", string.Join(", ", Carried));
             options.Require(HistoryLength is >= 1 and <= 100_000, nameof(HistoryLength), "1 to 100,000", HistoryLength);
+            options.Require(HistoryStride >= 1 && HistoryStride <= HistoryLength, nameof(HistoryStride), $"1 to {nameof(HistoryLength)} ({HistoryLength:N0})", HistoryStride);
             options.Require(DelaySeconds >= 0, nameof(DelaySeconds), "0 or more", DelaySeconds);
             options.Require(MinimumGapSeconds >= 0, nameof(MinimumGapSeconds), "0 or more", MinimumGapSeconds);
             options.Require(Enum.IsDefined(UnknownUsers), nameof(UnknownUsers), "one of its names", UnknownUsers);

@@ -136,7 +136,7 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
             Func<History> current = OncePerRow(input, () =>
             {
                 IReadOnlyList<EventIndex> indexes = user.Read() ? transformer._indexes.Filled[0] : [];
-                bool isKnown = history.Find(indexes, user, time() - Options.DelaySeconds, Options.HistoryLength);
+                bool isKnown = history.Find(indexes, user, time() - Options.DelaySeconds, Options.HistoryLength, Options.HistoryStride);
                 if (!isKnown && Options.UnknownUsers == BehaviorSequenceEstimator.UnknownUserMode.Error)
                     throw new InvalidOperationException($"Row {input.Position}: the event log does not know the user in column '{Options.UserColumnName}'.");
                 return history;

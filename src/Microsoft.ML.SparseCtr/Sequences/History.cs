@@ -8,24 +8,41 @@ internal sealed class History
     private readonly List<(EventIndex Index, Range Places)> _parts = [];
     private int _length;
 
-    /// <summary>Finds the latest events of an id, at most <paramref name="maximumLength"/>, strictly before a time.</summary>
+    /// <summary>How many of a user's events are left out of a history: so many, a multiple of the stride, that it is no longer than it may be.</summary>
+    public static int Skipped(int events, int maximumLength, int stride)
+        => events <= maximumLength ? 0 : (events - maximumLength + stride - 1) / stride * stride;
+
+    /// <summary>Finds the latest events of an id, strictly before a time.</summary>
     /// <returns>Whether any of the indexes knows the id.</returns>
-    public bool Find(IReadOnlyList<EventIndex> indexes, IdReader id, long before, int maximumLength)
+    public bool Find(IReadOnlyList<EventIndex> indexes, IdReader id, long before, int maximumLength, int stride)
     {
         _parts.Clear();
         _length = 0;
         bool isKnown = false;
-        // Later indexes hold later events.
-        for (int i = indexes.Count - 1; i >= 0 && _length < maximumLength; i--)
+        foreach (EventIndex index in indexes)
         {
-            int number = indexes[i].Ids.Find(id);
+            int number = index.Ids.Find(id);
             if (number < 0)
                 continue;
             isKnown = true;
-            (int start, int length) = indexes[i].Before(number, before).GetOffsetAndLength(indexes[i].Count);
-            int taken = Math.Min(length, maximumLength - _length);
-            _parts.Insert(0, (indexes[i], (start + length - taken)..(start + length)));
-            _length += taken;
+            Range places = index.Before(number, before);
+            _parts.Add((index, places));
+            _length += places.GetOffsetAndLength(index.Count).Length;
+        }
+
+        int skipped = Skipped(_length, maximumLength, stride);
+        _length -= skipped;
+        // Later indexes hold later events: the first ones lose what is skipped.
+        while (skipped > 0)
+        {
+            (EventIndex index, Range places) = _parts[0];
+            (int start, int length) = places.GetOffsetAndLength(index.Count);
+            int dropped = Math.Min(skipped, length);
+            skipped -= dropped;
+            if (dropped == length)
+                _parts.RemoveAt(0);
+            else
+                _parts[0] = (index, (start + dropped)..(start + length));
         }
         return isKnown;
     }

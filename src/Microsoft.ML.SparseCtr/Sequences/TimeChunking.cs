@@ -1,7 +1,7 @@
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// Personalized, time-aware chunking of a behavior history: a session boundary is where the user paused longest
+/// Personalized, time-aware chunking of a behavior history: a session boundary is where the user paused long
 /// (SparseCTR, arXiv:2601.17836; docs/model.md gives our reading where the paper's summary is open).
 /// </summary>
 public static class TimeChunking
@@ -19,9 +19,7 @@ public static class TimeChunking
     public static int LargestGaps(ReadOnlySpan<long> timestamps, int maximumChunks, Span<int> chunkOfEvent)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumChunks, 1);
-        if (chunkOfEvent.Length != timestamps.Length)
-            throw new ArgumentException($"Expected room for {timestamps.Length} events, got {chunkOfEvent.Length}.", nameof(chunkOfEvent));
-
+        CheckRoom(timestamps, chunkOfEvent);
         int chunks = Math.Min(maximumChunks, timestamps.Length);
 
         // The smallest of the boundaries kept so far is on top. Pairs compare by gap, then by position, so that of equal gaps the
@@ -29,10 +27,7 @@ public static class TimeChunking
         var boundaries = new PriorityQueue<int, (long Gap, int Position)>(chunks);
         for (int i = 1; i < timestamps.Length; i++)
         {
-            long gap = timestamps[i] - timestamps[i - 1];
-            if (gap < 0)
-                throw new ArgumentException($"Timestamps must ascend: event {i} is at {timestamps[i]}, after {timestamps[i - 1]}.", nameof(timestamps));
-
+            long gap = GapBefore(timestamps, i);
             if (boundaries.Count < chunks - 1)
                 boundaries.Enqueue(i, (gap, i));
             else if (chunks > 1)
@@ -45,5 +40,102 @@ public static class TimeChunking
         for (int i = 1; i < chunkOfEvent.Length; i++)
             chunkOfEvent[i] += chunkOfEvent[i - 1];
         return chunks;
+    }
+
+    /// <summary>
+    /// Cuts a history at the gaps that were, when they ended, among the user's K largest so far (<see cref="CausalBoundaries"/>): whether a gap
+    /// is a boundary depends on those before it alone, and is never revised. K is what gives about P chunks in a history of full length; beyond
+    /// P chunks the oldest are merged into one. (Ours: the paper's own policy is <see cref="LargestGaps"/>.)
+    /// </summary>
+    /// <param name="timestamps">Unix seconds of the events, oldest first. May be empty.</param>
+    /// <param name="maximumChunks">P, at least 1.</param>
+    /// <param name="historyLength">The full length of a history, at least 1: longer and shorter ones are cut by the same K.</param>
+    /// <param name="chunkOfEvent">Receives, for each event, the number of its chunk; as long as <paramref name="timestamps"/>.</param>
+    /// <returns>The number of chunks, at most P.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maximumChunks"/> or <paramref name="historyLength"/> is below 1.</exception>
+    /// <exception cref="ArgumentException">The two spans differ in length, or the timestamps are not in ascending order.</exception>
+    public static int Causal(ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+    {
+        int chunks = CausalUnmerged(timestamps, maximumChunks, historyLength, chunkOfEvent);
+        int merged = Math.Max(0, chunks - maximumChunks);
+        foreach (ref int chunk in chunkOfEvent)
+            chunk = Math.Max(0, chunk - merged);
+        return chunks - merged;
+    }
+
+    /// <summary><see cref="Causal"/> before the oldest chunks are merged.</summary>
+    internal static int CausalUnmerged(ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+    {
+        CheckRoom(timestamps, chunkOfEvent);
+        var boundaries = new CausalBoundaries(maximumChunks, historyLength);
+        int chunk = 0;
+        for (int i = 0; i < timestamps.Length; i++)
+        {
+            if (i > 0 && boundaries.Add(GapBefore(timestamps, i)))
+                chunk++;
+            chunkOfEvent[i] = chunk;
+        }
+        return timestamps.IsEmpty ? 0 : chunk + 1;
+    }
+
+    private static void CheckRoom(ReadOnlySpan<long> timestamps, Span<int> chunkOfEvent)
+    {
+        if (chunkOfEvent.Length != timestamps.Length)
+            throw new ArgumentException($"Expected room for {timestamps.Length} events, got {chunkOfEvent.Length}.", nameof(chunkOfEvent));
+    }
+
+    private static long GapBefore(ReadOnlySpan<long> timestamps, int i)
+    {
+        long gap = timestamps[i] - timestamps[i - 1];
+        return gap >= 0 ? gap
+            : throw new ArgumentException($"Timestamps must ascend: event {i} is at {timestamps[i]}, after {timestamps[i - 1]}.", nameof(timestamps));
+    }
+}
+
+/// <summary>
+/// Decides, gap by gap, which are boundaries of chunks: those larger than all but fewer than K of the gaps before them. It is a running
+/// quantile, of 1 − K/n after n gaps: the chunks of a history of n gaps are expected to be 1 + K·(1 + ln(n/K)), if its gaps are in no order.
+/// </summary>
+internal sealed class CausalBoundaries
+{
+    private readonly PriorityQueue<long, long> _largest = new();
+    private readonly int _kept;
+
+    /// <param name="maximumChunks">P, at least 1.</param>
+    /// <param name="historyLength">The length at which about P chunks are expected, at least 1.</param>
+    public CausalBoundaries(int maximumChunks, int historyLength)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumChunks, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(historyLength, 1);
+        _kept = Kept(maximumChunks - 1, historyLength - 1);
+    }
+
+    /// <summary>Adds the next gap; returns whether it is a boundary.</summary>
+    public bool Add(long gap)
+    {
+        if (_largest.Count < _kept)
+            _largest.Enqueue(gap, gap);
+        else if (_kept > 0 && gap > _largest.Peek())
+            _largest.EnqueueDequeue(gap, gap);
+        else
+            return false;
+        return true;
+    }
+
+    /// <summary>The K whose expected number of boundaries is nearest to the one wanted.</summary>
+    private static int Kept(int boundaries, int gaps)
+    {
+        if (boundaries == 0 || boundaries >= gaps)
+            return boundaries;
+        int low = 1, high = boundaries;
+        while (high - low > 1)
+        {
+            int middle = (low + high) / 2;
+            (low, high) = Expected(middle) > boundaries ? (low, middle) : (middle, high);
+        }
+        return boundaries - Expected(low) < Expected(high) - boundaries ? low : high;
+
+        // K·(1 + 1/(K+1) + … + 1/n), as the i-th gap is among the K largest of i with probability min(1, K/i).
+        double Expected(int kept) => kept * (1 + Math.Log((gaps + 0.5) / (kept + 0.5)));
     }
 }

@@ -5,7 +5,7 @@ using Microsoft.ML.SparseCtr.Interop;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// Gives each event of a history the number of its chunk, from 0, as <see cref="TimeChunking.LargestGaps"/> cuts it: the same code that the
+/// Gives each event of a history the number of its chunk, from 0, as a <see cref="ChunkingPolicy"/> cuts it: by the same code that the
 /// network uses.
 /// </summary>
 public sealed class TimeChunkingEstimator : IEstimator<TimeChunkingTransformer>
@@ -70,7 +70,10 @@ public sealed class TimeChunkingTransformer : ColumnAddingTransformer
                 VBufferEditor<int> chunks = VBufferEditor.Create(ref value, timestamps.Length);
                 try
                 {
-                    TimeChunking.LargestGaps(timestamps, options.MaximumChunks, chunks.Values);
+                    if (options.Policy == ChunkingPolicy.Causal)
+                        TimeChunking.Causal(timestamps, options.MaximumChunks, options.HistoryLength, chunks.Values);
+                    else
+                        TimeChunking.LargestGaps(timestamps, options.MaximumChunks, chunks.Values);
                 }
                 catch (ArgumentException problem)
                 {
@@ -83,7 +86,7 @@ public sealed class TimeChunkingTransformer : ColumnAddingTransformer
 }
 
 /// <summary>What a <see cref="TimeChunkingTransformer"/> does, and what a model file says of it.</summary>
-internal sealed record TimeChunkingOptions(string OutputColumnName, string InputColumnName, int MaximumChunks)
+internal sealed record TimeChunkingOptions(string OutputColumnName, string InputColumnName, ChunkingPolicy Policy, int MaximumChunks, int HistoryLength)
 {
     private const string Name = "timeChunking";
 
@@ -97,7 +100,10 @@ internal sealed record TimeChunkingOptions(string OutputColumnName, string Input
     {
         ArgumentException.ThrowIfNullOrEmpty(OutputColumnName);
         ArgumentException.ThrowIfNullOrEmpty(InputColumnName);
+        if (!Enum.IsDefined(Policy))
+            throw new ArgumentOutOfRangeException(nameof(Policy), Policy, "Expected one of its names.");
         ArgumentOutOfRangeException.ThrowIfLessThan(MaximumChunks, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(HistoryLength, 1);
         return this;
     }
 }

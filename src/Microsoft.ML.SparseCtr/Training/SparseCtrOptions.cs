@@ -59,6 +59,15 @@ public sealed partial class SparseCtrTrainer
         /// <summary>Behaviors beyond the latest this many are not looked at. 1 to 100,000; default 200.</summary>
         public int HistoryLength { get; set; } = 200;
 
+        /// <summary>
+        /// A history of more than <see cref="HistoryLength"/> behaviors begins at a multiple of this many: so it is not always the latest
+        /// <see cref="HistoryLength"/> that are looked at, but at least <see cref="HistoryLength"/> − HistoryStride + 1 of them, and rows of one user
+        /// that follow each other have histories that begin alike, which <see cref="RequestsPerHistory"/> needs. Histories that
+        /// <see cref="SparseCtrCatalog.BehaviorSequence(TransformsCatalog, IDataView, BehaviorSequenceEstimator.Options)"/> makes are cut there, by its own
+        /// option of this name. 1 to <see cref="HistoryLength"/>; default 1.
+        /// </summary>
+        public int HistoryStride { get; set; } = 1;
+
         /// <summary>Dimension of the embedding of each field. 1 to 4,096; default 16.</summary>
         public int EmbeddingDimension { get; set; } = 16;
 
@@ -80,6 +89,9 @@ public sealed partial class SparseCtrTrainer
 
         /// <summary>Chunks P that the history is cut into, at most. 1 to 10,000; default 16.</summary>
         public int NumberOfChunks { get; set; } = 16;
+
+        /// <summary>Where the history is cut into chunks. Default: at its largest gaps.</summary>
+        public ChunkingPolicy Chunking { get; set; } = ChunkingPolicy.LargestGaps;
 
         /// <summary>Behaviors r at the end of each chunk that the transition branch sees. 1 to 1,000; default 4.</summary>
         public int TransitionBehaviors { get; set; } = 4;
@@ -118,6 +130,15 @@ public sealed partial class SparseCtrTrainer
 
         /// <summary>Requests per optimizer step. 1 to 1,000,000; default 64.</summary>
         public int BatchSize { get; set; } = 64;
+
+        /// <summary>
+        /// Requests of a batch that share one history, at most: where the histories of requests are the beginnings of one, as those of one user's
+        /// rows are, it is encoded once for so many of them, each of which sees its own part of it. With <see cref="ChunkingPolicy.Causal"/> this
+        /// gives the scores that each request has by itself; with <see cref="ChunkingPolicy.LargestGaps"/> chunks are those of the whole history in
+        /// training, and of a request's own part in scoring. Histories are compared by their events, within
+        /// <see cref="ShufflePoolSize"/> requests. 1 to 1,000,000; default 1, which encodes each request's history by itself.
+        /// </summary>
+        public int RequestsPerHistory { get; set; } = 1;
 
         /// <summary>Peak learning rate of AdamW. Positive; default 0.005.</summary>
         public double LearningRate { get; set; } = 5e-3;
@@ -181,6 +202,7 @@ public sealed partial class SparseCtrTrainer
             Fraction(ItemDropout, nameof(ItemDropout));
             Between(NumberOfEpochs, 1, 10_000, nameof(NumberOfEpochs));
             Between(BatchSize, 1, 1_000_000, nameof(BatchSize));
+            Between(RequestsPerHistory, 1, 1_000_000, nameof(RequestsPerHistory));
             Positive(LearningRate, nameof(LearningRate));
             options.Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, nameof(WeightDecay), "0 or more", WeightDecay);
             Between(WarmupFraction, 0, 1, nameof(WarmupFraction));
@@ -223,11 +245,13 @@ public sealed partial class SparseCtrTrainer
                 TimestampColumnName = TimestampColumnName,
                 HistoryTimestampColumnName = HistoryTimestampColumnName,
                 HistoryLength = HistoryLength,
+                HistoryStride = HistoryStride,
                 EmbeddingDimension = EmbeddingDimension,
                 ModelDimension = ModelDimension,
                 NumberOfHeads = NumberOfHeads,
                 NumberOfBlocks = NumberOfBlocks,
                 NumberOfChunks = NumberOfChunks,
+                Chunking = Chunking,
                 TransitionBehaviors = TransitionBehaviors,
                 LocalWindow = LocalWindow,
                 FeedForwardDimension = FeedForwardDimension,

@@ -13,7 +13,7 @@ internal sealed class TrainingRun(
     IHost host, IChannel channel, SparseCtrTrainer.Options options, SparseCtrConfig untrained, int seed, Device device,
     IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
 {
-    /// <summary>Batches that are read from the data while the network computes.</summary>
+    /// <summary>Batches that are read from the data and packed while the network computes.</summary>
     private const int BatchesAhead = 4;
 
     /// <returns>The configuration with the statistics of the training data, and the network, on the CPU and in evaluation mode.</returns>
@@ -30,11 +30,12 @@ internal sealed class TrainingRun(
         IEnumerable<Request>? validation = validationData is not null ? reader.Read(validationData)
             : summary.HasHoldOut ? reader.Read(trainData).Where(summary.IsHeldOut)
             : null;
+        if (config.CanShareHistories)
+            validation = validation?.InRuns(options.ShufflePoolSize).Join(withBeginnings: true);
 
         using var threads = new ThreadCount(NumberOfThreads(ofLibTorch: true), NumberOfThreads(ofLibTorch: false));
         manual_seed(seed);
-        // Two generators, as two threads draw from them.
-        Random order = new(seed), hiding = new(~seed);
+        var random = new Random(seed);
 
         var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout, options.AttentionImplementation);
         network.to(device);
@@ -47,9 +48,8 @@ internal sealed class TrainingRun(
 
         for (int epoch = 1; epoch <= options.NumberOfEpochs; epoch++)
         {
-            IEnumerable<Request> requests = reader.Read(trainData, random: order)
-                .Where(request => !summary.IsHeldOut(request)).Shuffle(options.ShufflePoolSize, order);
-            TrainingProgress done = TrainEpoch(network, optimizer, schedule, config, requests, hiding, epoch, stepsPerEpoch);
+            IEnumerable<Request> requests = reader.Read(trainData, random: random).Where(request => !summary.IsHeldOut(request));
+            TrainingProgress done = TrainEpoch(network, optimizer, schedule, Batches(requests, config, random), epoch, stepsPerEpoch);
             optimizer.CompleteTables();
 
             double? auc = validation is null ? null : ValidationAuc(network, config, validation);
@@ -71,9 +71,23 @@ internal sealed class TrainingRun(
         return (config, network);
     }
 
+    /// <summary>The requests of an epoch in random order, each batch packed in as many parts as pass through the network at once.</summary>
+    private IEnumerable<List<PackedBatch>> Batches(IEnumerable<Request> requests, SparseCtrConfig config, Random random)
+    {
+        bool areShared = options.RequestsPerHistory > 1;
+        IEnumerable<Request> shuffled = areShared
+            ? requests.ShuffleInRuns(options.ShufflePoolSize, options.RequestsPerHistory, random)
+            : requests.Shuffle(options.ShufflePoolSize, random);
+        foreach (Request[] batch in shuffled.Chunk(options.BatchSize))
+        {
+            IEnumerable<Request> joined = areShared ? batch.Join(withBeginnings: true) : batch;
+            yield return joined.InPasses()
+                .Select(part => PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout)).ToList();
+        }
+    }
+
     private TrainingProgress TrainEpoch(
-        SparseCtrNetwork network, NetworkOptimizer optimizer, LearningRateSchedule schedule, SparseCtrConfig config,
-        IEnumerable<Request> requests, Random random, int epoch, int stepsPerEpoch)
+        SparseCtrNetwork network, NetworkOptimizer optimizer, LearningRateSchedule schedule, IEnumerable<List<PackedBatch>> batches, int epoch, int stepsPerEpoch)
     {
         network.train();
         var clock = Stopwatch.StartNew();
@@ -81,12 +95,11 @@ internal sealed class TrainingRun(
         long rows = 0;
         int step = 0;
         var state = new TrainingProgress(epoch, options.NumberOfEpochs, 0, stepsPerEpoch, double.NaN, 0);
-        foreach (Request[] batch in requests.Chunk(options.BatchSize).OnItsOwnThread(BatchesAhead))
+        foreach (List<PackedBatch> batch in batches.OnItsOwnThread(BatchesAhead))
         {
             CheckCanceled();
-            double learningRate = schedule.At((long)(epoch - 1) * stepsPerEpoch + step);
-            lossSum += Step(network, optimizer, learningRate, config, batch, random);
-            rows += batch.Sum(request => request.Impressions.Count);
+            lossSum += Step(network, optimizer, schedule.At((long)(epoch - 1) * stepsPerEpoch + step), batch);
+            rows += batch.Sum(part => part.Plan.CandidateCount);
             step++;
             if (!double.IsFinite(lossSum))
             {
@@ -100,19 +113,18 @@ internal sealed class TrainingRun(
     }
 
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
-    private double Step(
-        SparseCtrNetwork network, NetworkOptimizer optimizer, double learningRate, SparseCtrConfig config, Request[] batch, Random random)
+    private static double Step(SparseCtrNetwork network, NetworkOptimizer optimizer, double learningRate, List<PackedBatch> batch)
     {
-        int rows = batch.Sum(request => request.Impressions.Count);
+        int rows = batch.Sum(part => part.Plan.CandidateCount);
         double lossSum = 0;
         optimizer.ClearGradients();
-        foreach (List<Request> part in batch.InPasses())
+        foreach (PackedBatch part in batch)
         {
             using DisposeScope scope = NewDisposeScope();
-            PackedBatch packed = PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout);
-            Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(packed), packed.Labels, reduction: nn.Reduction.Sum);
+            Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(part), part.Labels, reduction: nn.Reduction.Sum);
             optimizer.Backward(loss / rows);
             lossSum += loss.item<float>();
+            part.Dispose();
         }
         optimizer.Step(learningRate);
         return lossSum;
@@ -128,7 +140,8 @@ internal sealed class TrainingRun(
         {
             CheckCanceled();
             using DisposeScope scope = NewDisposeScope();
-            scores.AddRange(network.forward(PackedBatch.Create(part, config, device)).cpu().data<float>().ToArray());
+            using PackedBatch batch = PackedBatch.Create(part, config, device);
+            scores.AddRange(network.forward(batch).cpu().data<float>().ToArray());
             labels.AddRange(part.SelectMany(request => request.Impressions).Select(impression => impression.Label == 1));
         }
         return RocCurve.Area(scores.ToArray(), labels.ToArray());

@@ -20,8 +20,7 @@ public class EvoAttentionKernelTests
     private static EvoAttentionPlan Plan(SparseCtrConfig config, int[] events, int[] candidates, int seed = 1, Func<Random, long>? gap = null)
     {
         Request[] requests = events.Zip(candidates, (many, shown) => TestRequests.Request(many, shown, seed++, gap ?? Irregular)).ToArray();
-        return EvoAttentionPlan.Create(requests.Select(request => request.HistoryTimestamps).ToArray(),
-            requests.Select(request => request.Impressions.Select(impression => impression.Timestamp + 3_600).ToArray()).ToArray(), config);
+        return EvoAttentionPlan.Create(requests, config);
     }
 
     [Theory]
@@ -84,9 +83,36 @@ public class EvoAttentionKernelTests
         }
     }
 
-    private static void AssertAsReference(SparseCtrConfig config, int[] events, int[] candidates, Func<Random, long>? gap = null, int seed = 1)
+    [Theory]
+    [InlineData(ChunkingPolicy.LargestGaps)]
+    [InlineData(ChunkingPolicy.Causal)]
+    public void Equals_the_reference_where_candidates_share_a_history_each_with_its_own_past(ChunkingPolicy policy)
     {
-        EvoAttentionPlan plan = Plan(config, events, candidates, seed, gap);
+        var random = new Random(11);
+        for (int trial = 0; trial < 10; trial++)
+        {
+            SparseCtrConfig config = s_config with
+            {
+                Chunking = policy, HistoryLength = random.Next(20, 300), NumberOfChunks = random.Next(1, 12),
+                TransitionBehaviors = random.Next(1, 6), LocalWindow = random.Next(1, 40),
+            };
+            Request[] requests = Enumerable.Range(0, random.Next(1, 5)).Select(_ => RandomShared()).ToArray();
+            AssertAsReference(config, EvoAttentionPlan.Create(requests, config), seed: trial);
+        }
+
+        Request RandomShared()
+        {
+            int events = random.Next(200);
+            int[] pasts = Enumerable.Range(0, random.Next(1, 30)).Select(_ => random.Next(events + 1)).ToArray();
+            return TestRequests.Shared(events, pasts, random.Next(), random.Next(3) == 0 ? _ => 0 : Irregular);
+        }
+    }
+
+    private static void AssertAsReference(SparseCtrConfig config, int[] events, int[] candidates, Func<Random, long>? gap = null, int seed = 1)
+        => AssertAsReference(config, Plan(config, events, candidates, seed, gap), seed);
+
+    private static void AssertAsReference(SparseCtrConfig config, EvoAttentionPlan plan, int seed)
+    {
         foreach (bool candidatesOnly in new[] { false, true })
         {
             using DisposeScope scope = NewDisposeScope();

@@ -135,8 +135,5 @@ public class EvoAttentionTests
     }
 
     private static EvoAttentionPlan Plan(SparseCtrConfig config)
-    {
-        Request request = TestRequests.Request(Behaviors, Candidates);
-        return EvoAttentionPlan.Create([request.HistoryTimestamps], [request.Impressions.Select(one => one.Timestamp).ToArray()], config);
-    }
+        => EvoAttentionPlan.Create([TestRequests.Request(Behaviors, Candidates)], config);
 }

@@ -63,4 +63,61 @@ public class RequestStreamsTests
         Assert.All(passes, pass => Assert.True(pass.Count == 1 || pass.Sum(request => request.HistoryTimestamps.Length + request.Impressions.Count) <= 16_384));
         Assert.InRange(passes.Length, 2, 20);
     }
+
+    private static Request[] Rows(int users, int rowsPerUser)
+    {
+        var rows = new List<Request>();
+        for (int user = 0; user < users; user++)
+        {
+            int[] pasts = [.. Enumerable.Range(0, rowsPerUser).Select(row => row * (user + 1))];
+            rows.AddRange(TestRequests.OneByOne(TestRequests.Shared(rowsPerUser * (user + 1), pasts, seed: user)));
+        }
+        Request[] shuffled = [.. rows];
+        new Random(1).Shuffle(shuffled);
+        return shuffled;
+    }
+
+    [Fact]
+    public void Shuffled_in_runs_every_request_comes_once_in_runs_that_share_a_history()
+    {
+        Request[] rows = Rows(users: 20, rowsPerUser: 17);
+        Request[] shuffled = rows.ShuffleInRuns(poolSize: 1_000, runLength: 5, new Random(1)).ToArray();
+
+        Assert.Equal(rows.Select(row => row.Impressions[0]).ToHashSet(), shuffled.Select(row => row.Impressions[0]).ToHashSet());
+        Assert.Equal(rows.Length, shuffled.Length);
+        // 17 rows are runs of 4, 4, 4 and 5; those without a past are one group of 20, in four.
+        Request[] joined = shuffled.Join(withBeginnings: true).ToArray();
+        Assert.InRange(joined.Length, 60, 84);
+        Assert.All(joined, run => Assert.Equal(run.HistoryTimestamps.Length, run.Impressions.Max(one => one.PastLength)));
+        Assert.NotEqual(shuffled.Select(row => row.Impressions[0]), rows.ShuffleInRuns(1_000, 5, new Random(2)).Select(row => row.Impressions[0]));
+    }
+
+    [Fact]
+    public void A_joined_request_is_what_its_rows_are_one_by_one()
+    {
+        Request[] rows = Rows(users: 5, rowsPerUser: 9);
+        Dictionary<Impression, Request> own = rows.ToDictionary(row => row.Impressions[0]);
+        foreach (Request joined in rows.InRuns(poolSize: 30).Join(withBeginnings: true))
+        {
+            Assert.All(TestRequests.OneByOne(joined), row => Assert.True(row.HasSameHistoryAs(own[row.Impressions[0]])));
+            Assert.Equal(joined.Impressions.Select(one => one.PastLength).Order(), joined.Impressions.Select(one => one.PastLength));
+        }
+    }
+
+    [Fact]
+    public void Requests_of_users_who_only_begin_alike_are_not_joined()
+    {
+        Request one = TestRequests.Request(10, 1), other = TestRequests.Request(10, 1);
+        other.HistoryKeys[1][9]++;
+        Assert.Equal(2, new[] { one, other }.InRuns(10).Join(withBeginnings: true).Count());
+        other.HistoryKeys[1][9]--;
+        Assert.Single(new[] { one, other }.InRuns(10).Join(withBeginnings: true));
+    }
+
+    [Fact]
+    public void Without_beginnings_only_requests_of_the_same_history_are_joined()
+    {
+        Request[] rows = TestRequests.OneByOne(TestRequests.Shared(10, [8, 8, 9, 10]));
+        Assert.Equal([2, 1, 1], rows.Join(withBeginnings: false).Select(request => request.Impressions.Count));
+    }
 }

@@ -19,7 +19,7 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
             .Concat(request.Impressions.Select(CandidateToken)).ToList();
         long[] times = [.. request.HistoryTimestamps, .. request.Impressions.Select(impression => impression.Timestamp)];
         for (int block = 0; block < config.NumberOfBlocks; block++)
-            tokens = Block($"blocks.{block}", tokens, times, count);
+            tokens = Block($"blocks.{block}", tokens, times, request);
         return request.Impressions.Select((impression, i) => Head(tokens[count + i], impression)).ToArray();
     }
 
@@ -44,10 +44,10 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
         return Linear("logit", hidden.Select(Silu).ToArray())[0];
     }
 
-    private List<double[]> Block(string name, List<double[]> x, long[] times, int behaviors)
+    private List<double[]> Block(string name, List<double[]> x, long[] times, Request request)
     {
         List<double[]> normalized = x.Select(token => Norm($"{name}.attention_norm", token)).ToList();
-        List<double[]> attended = Attention($"{name}.attention", normalized, times, behaviors);
+        List<double[]> attended = Attention($"{name}.attention", normalized, times, request);
         return x.Zip(attended, (token, more) =>
         {
             double[] y = Add(token, more);
@@ -60,24 +60,23 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
     /// <summary>A key of a branch: null stands for the zero token.</summary>
     private sealed record Key(double[] K, double[] V, long Time);
 
-    public List<double[]> Attention(string name, List<double[]> x, long[] times, int behaviors)
+    private List<double[]> Attention(string name, List<double[]> x, long[] times, Request request)
     {
+        int behaviors = request.HistoryTimestamps.Length;
         List<Key> keys = x.Select((token, i) => new Key(Linear($"{name}.key", token), Linear($"{name}.value", token), times[i])).ToList();
-        var chunkOf = new int[behaviors];
-        int chunks = TimeChunking.LargestGaps(times.AsSpan(0, behaviors), config.NumberOfChunks, chunkOf);
-        List<int>[] members = Enumerable.Range(0, chunks).Select(chunk => Enumerable.Range(0, behaviors).Where(i => chunkOf[i] == chunk).ToList()).ToArray();
-
         return x.Select((token, i) =>
         {
             bool isCandidate = i >= behaviors;
-            IEnumerable<List<int>> complete = members.Take(isCandidate ? chunks : chunkOf[i]);
+            int past = isCandidate ? request.Impressions[i - behaviors].PastLength : i + 1;
+            List<List<int>> complete = Chunks(request.HistoryTimestamps, past);
+            // A behavior does not see the chunk that it is in.
+            if (!isCandidate)
+                complete = complete.Where(chunk => !chunk.Contains(i)).ToList();
             List<Key?> global = [null, .. complete.Select(chunk => new Key(
                 Average(chunk.Select(j => keys[j].K)), Average(chunk.Select(j => keys[j].V)), times[chunk[^1]]))];
             List<Key?> transition = [null, .. complete.SelectMany(chunk => chunk.TakeLast(config.TransitionBehaviors)).Select(j => keys[j])];
-            IEnumerable<int> seen = isCandidate
-                ? Enumerable.Range(0, behaviors).TakeLast(config.LocalWindow).Append(i)
-                : Enumerable.Range(0, i + 1).TakeLast(config.LocalWindow);
-            List<Key?> local = seen.Select(j => (Key?)keys[j]).ToList();
+            IEnumerable<int> seen = Enumerable.Range(0, past).TakeLast(config.LocalWindow);
+            List<Key?> local = (isCandidate ? seen.Append(i) : seen).Select(j => (Key?)keys[j]).ToList();
 
             double[] query = Linear($"{name}.query", token);
             double[] gates = Linear($"{name}.gate", token).Select(Sigmoid).ToArray();
@@ -89,6 +88,17 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
             }
             return Linear($"{name}.output", sum);
         }).ToList();
+    }
+
+    /// <summary>The chunks up to the last one that a query with such a past is in or sees.</summary>
+    private List<List<int>> Chunks(long[] times, int past)
+    {
+        var chunkOf = new int[times.Length];
+        if (config.Chunking == ChunkingPolicy.Causal)
+            TimeChunking.Causal(times.AsSpan(0, past), config.NumberOfChunks, config.HistoryLength, chunkOf.AsSpan(0, past));
+        else
+            TimeChunking.LargestGaps(times, config.NumberOfChunks, chunkOf);
+        return Enumerable.Range(0, past).GroupBy(i => chunkOf[i]).Select(chunk => chunk.ToList()).ToList();
     }
 
     private void Attend(string name, int head, double[] query, long time, List<Key?> keys, double gate, double[] sum)

@@ -54,7 +54,7 @@ public class SparseCtrNetworkTests
             HistoryKeys = request.HistoryKeys[..1],
             Impressions = request.Impressions.Select(one => new Impression
             {
-                SequenceKeys = one.SequenceKeys[..1], CandidateKeys = [], UserKeys = [], Numbers = [], Timestamp = one.Timestamp,
+                SequenceKeys = one.SequenceKeys[..1], CandidateKeys = [], UserKeys = [], Numbers = [], Timestamp = one.Timestamp, PastLength = one.PastLength,
             }).ToList(),
         });
     }
@@ -78,8 +78,8 @@ public class SparseCtrNetworkTests
         Request request = TestRequests.Request(30, 4);
         double before = TestRequests.Score(network, s_config, request)[1];
 
-        request.Impressions[0] = TestRequests.Candidate(new Random(99));
-        request.Impressions[3] = TestRequests.Candidate(new Random(98));
+        request.Impressions[0] = TestRequests.Candidate(new Random(99), 30);
+        request.Impressions[3] = TestRequests.Candidate(new Random(98), 30);
 
         Assert.Equal(before, TestRequests.Score(network, s_config, request)[1]);
     }
@@ -109,7 +109,7 @@ public class SparseCtrNetworkTests
         {
             using SparseCtrNetwork network = TestRequests.Network(config);
             network.to(dtype);
-            PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, dtype);
+            using PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, dtype);
             torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels).backward();
             return network.named_parameters().ToDictionary(named => named.Item1, named => named.Item2.grad!.clone());
         }
@@ -135,7 +135,7 @@ public class SparseCtrNetworkTests
 
         torch.Tensor Loss()
         {
-            PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, torch.float64);
+            using PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, torch.float64);
             return torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels);
         }
 

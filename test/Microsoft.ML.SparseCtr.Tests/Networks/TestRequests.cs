@@ -64,17 +64,36 @@ internal static class TestRequests
         {
             HistoryTimestamps = times,
             HistoryKeys = Config.SequenceFields.Select(field => Enumerable.Range(0, events).Select(_ => random.Next(field.KeyCount + 1)).ToArray()).ToArray(),
-            Impressions = Enumerable.Range(0, candidates).Select(_ => Candidate(random)).ToList(),
+            Impressions = Enumerable.Range(0, candidates).Select(_ => Candidate(random, events)).ToList(),
         };
     }
 
-    public static Impression Candidate(Random random) => new()
+    /// <summary>A history with candidates in its midst, each a quarter of an hour after the last behavior of its past.</summary>
+    public static Request Shared(int events, int[] pasts, int seed = 1, Func<Random, long>? gap = null)
+    {
+        Request request = Request(events, 0, seed, gap);
+        var random = new Random(~seed);
+        foreach (int past in pasts)
+            request.Impressions.Add(Candidate(random, past, past == 0 ? Now : request.HistoryTimestamps[past - 1] + 900));
+        return request;
+    }
+
+    /// <summary>What a shared request stands for: each candidate with a history of its own.</summary>
+    public static Request[] OneByOne(Request shared) => shared.Impressions.Select(impression => new Request
+    {
+        HistoryTimestamps = shared.HistoryTimestamps[..impression.PastLength],
+        HistoryKeys = shared.HistoryKeys.Select(keys => keys[..impression.PastLength]).ToArray(),
+        Impressions = [impression],
+    }).ToArray();
+
+    public static Impression Candidate(Random random, int past, long time = Now) => new()
     {
         SequenceKeys = Config.SequenceFields.Select(field => field.ColumnName is null ? field.CandidateKey : random.Next(field.KeyCount + 1)).ToArray(),
         CandidateKeys = [Enumerable.Range(0, 1 + random.Next(3)).Select(_ => random.Next(8)).ToArray()],
         UserKeys = [[random.Next(3)]],
         Numbers = [random.NextSingle(), 10 * random.NextSingle()],
-        Timestamp = Now,
+        Timestamp = time,
+        PastLength = past,
         Label = random.Next(2),
     };
 
@@ -83,6 +102,7 @@ internal static class TestRequests
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         torch.ScalarType dtype = network.parameters().First().dtype;
-        return network.forward(PackedBatch.Create(requests, config, torch.CPU, dtype)).to(torch.float64).data<double>().ToArray();
+        using PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, dtype);
+        return network.forward(batch).to(torch.float64).data<double>().ToArray();
     }
 }

@@ -56,6 +56,72 @@ public class TimeChunkingTests
                 Assert.All(byKind[true], boundary => Assert.All(byKind[false], other => Assert.True(boundary.CompareTo(other) > 0)));
             }));
 
+    /// <summary>The two largest so far, for 5 chunks of 4 · 2 events.</summary>
+    [Fact]
+    public void A_causal_boundary_is_a_gap_that_is_among_the_largest_so_far()
+    {
+        Assert.Equal([0, 1, 2, 2, 3, 3], Causal(5, 9, 0, 10, 15, 18, 26, 32));
+        Assert.Equal([0, 1, 2, 2, 2], Causal(5, 9, 0, 7, 14, 21, 28));
+    }
+
+    [Fact]
+    public void Beyond_the_most_causal_chunks_the_oldest_are_one()
+        => Assert.Equal([0, 0, 0, 1, 2], Causal(3, 4, 0, 10, 30, 70, 150));
+
+    [Fact]
+    public void Causal_chunks_of_a_history_of_full_length_are_about_as_many_as_wanted()
+    {
+        foreach ((int chunks, int length) in new[] { (16, 200), (32, 1_024), (8, 50), (64, 10_000) })
+        {
+            double[] counts = Enumerable.Range(0, 30).Select(seed =>
+            {
+                var random = new Random(seed);
+                long time = 0;
+                long[] times = Enumerable.Range(0, length).Select(_ => time += (long)Math.Exp(12 * random.NextDouble())).ToArray();
+                return (double)TimeChunking.CausalUnmerged(times, chunks, length, new int[length]);
+            }).ToArray();
+            Assert.InRange(counts.Average(), 0.75 * chunks, 1.1 * chunks);
+        }
+    }
+
+    [Fact]
+    public void No_later_event_moves_a_causal_boundary_and_there_are_never_too_many_chunks()
+        => Check.One(Config.QuickThrowOnFailure.WithMaxTest(500), Prop.ForAll(
+            Gen.Choose(0, 20).ArrayOf().ToArbitrary(), Gen.Choose(1, 12).ToArbitrary(), Gen.Choose(1, 40).ToArbitrary(), (gaps, maximum, length) =>
+            {
+                long[] times = gaps.Aggregate(new List<long> { 0 }, (all, gap) => [.. all, all[^1] + gap]).ToArray();
+                var whole = new int[times.Length];
+                TimeChunking.CausalUnmerged(times, maximum, length, whole);
+                for (int known = 0; known <= times.Length; known++)
+                {
+                    int[] chunks = Causal(maximum, length, times[..known]);
+                    Assert.True(chunks.Length == 0 || chunks[^1] < maximum);
+                    // Newer chunks are as they will ever be; older ones are merged.
+                    int merged = known == 0 ? 0 : whole[known - 1] - chunks[^1];
+                    Assert.Equal(whole[..known].Select(chunk => Math.Max(0, chunk - merged)), chunks);
+                }
+            }));
+
+    [Fact]
+    public void Causal_chunks_refuse_what_cannot_be_cut()
+    {
+        Assert.Contains("event 1 is at 9, after 10", Assert.Throws<ArgumentException>(() => Causal(2, 5, 10, 9)).Message);
+        Assert.Throws<ArgumentOutOfRangeException>("maximumChunks", () => Causal(0, 5, 1, 2));
+        Assert.Throws<ArgumentOutOfRangeException>("historyLength", () => Causal(2, 0, 1, 2));
+        Assert.Throws<ArgumentException>("chunkOfEvent", () => TimeChunking.Causal([1, 2], 2, 5, new int[1]));
+    }
+
+    [Fact]
+    public void As_a_transform_it_cuts_by_either_policy()
+    {
+        var mlContext = new MLContext(seed: 1);
+        IDataView rows = mlContext.Data.LoadFromEnumerable(new[] { Row(0, 10, 30, 70, 150) });
+        TimeChunkingEstimator estimator = mlContext.Transforms.TimeChunking(policy: ChunkingPolicy.Causal, maximumChunks: 3, historyLength: 4);
+        using var file = new ModelZip(mlContext, estimator.Fit(rows), rows.Schema);
+        Assert.Equal([[0, 0, 0, 1, 2]], file.Load().Transform(rows).GetColumn<int[]>("HistoryChunk"));
+        Assert.Throws<ArgumentOutOfRangeException>("Policy", () => mlContext.Transforms.TimeChunking(policy: (ChunkingPolicy)9));
+    }
+
     [Fact]
     public void As_a_transform_it_gives_each_row_the_chunks_of_its_history_and_is_saved_with_the_pipeline()
     {
@@ -90,6 +156,14 @@ public class TimeChunkingTests
     {
         var chunks = new int[times.Length];
         int count = TimeChunking.LargestGaps(times, maximum, chunks);
+        Assert.Equal(times.Length == 0 ? 0 : chunks[^1] + 1, count);
+        return chunks;
+    }
+
+    private static int[] Causal(int maximum, int length, params long[] times)
+    {
+        var chunks = new int[times.Length];
+        int count = TimeChunking.Causal(times, maximum, length, chunks);
         Assert.Equal(times.Length == 0 ? 0 : chunks[^1] + 1, count);
         return chunks;
     }
