@@ -13,7 +13,7 @@ internal static class Demo
     private const int SampleRequests = 3;
 
     /// <summary>The share of the rows, the latest, to test on.</summary>
-    private const double TestFraction = 0.1;
+    internal const double TestFraction = 0.1;
 
     /// <summary>Of the others, the share, the latest, that validates: a tenth of all rows.</summary>
     private const double ValidationFraction = TestFraction / (1 - TestFraction);
@@ -28,10 +28,8 @@ internal static class Demo
         var mlContext = new MLContext(seed: arguments.Seed);
         IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
         TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: TestFraction);
-        SparseCtrTrainer.Options options = OptionsFor(data, arguments);
-        IEstimator<ITransformer> pipeline = Features(mlContext, log, options)
-            .Append(mlContext.Ranking.Trainers.SparseCtr(options, new ProgressLine()));
-        ITransformer model = pipeline.Fit(split.TrainSet);
+        SparseCtrTrainer.Options options = arguments.Apply(OptionsFor(data));
+        ITransformer model = Pipeline(mlContext, log, options, new ProgressLine()).Fit(split.TrainSet);
 
         Console.WriteLine("scoring the test rows");
         IDataView scored = mlContext.Data.Cache(model.Transform(split.TestSet), "Label", "User", "Request", "Score", "Probability", "ItemRate", "BestPrediction");
@@ -111,7 +109,11 @@ internal static class Demo
             .Append(transforms.TimeChunking(policy: options.Chunking, maximumChunks: options.NumberOfChunks, historyLength: options.HistoryLength));
     }
 
-    private static SparseCtrTrainer.Options OptionsFor(ClickData data, DemoArguments arguments)
+    internal static IEstimator<ITransformer> Pipeline(
+        MLContext mlContext, IDataView log, SparseCtrTrainer.Options options, IProgress<TrainingProgress>? progress = null)
+        => Features(mlContext, log, options).Append(mlContext.Ranking.Trainers.SparseCtr(options, progress));
+
+    internal static SparseCtrTrainer.Options OptionsFor(ClickData data)
     {
         var options = new SparseCtrTrainer.Options
         {
@@ -123,7 +125,7 @@ internal static class Demo
             ValidationFraction = ValidationFraction,
         };
         data.Tune(options);
-        return arguments.Apply(options);
+        return options;
     }
 
     private static void ScoreInAnotherProcess(DemoArguments arguments, IEnumerable<float> expected)

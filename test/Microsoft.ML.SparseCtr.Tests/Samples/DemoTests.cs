@@ -33,7 +33,7 @@ public sealed class DemoTests : IDisposable
     [InlineData("no such folder or file", "train", "--data", "/nowhere")]
     [InlineData("'--users' needs a whole number, not 'many'", "train", "--users", "many")]
     [InlineData("'many' is no value for NumberOfEpochs, which is of type Int32", "train", "--set", "NumberOfEpochs=many")]
-    [InlineData("needs a number for an option of SparseCtrTrainer", "train", "--set", "Magic=1")]
+    [InlineData("needs a number or a name for an option of SparseCtrTrainer", "train", "--set", "Magic=1")]
     [InlineData("'--fast' is no option", "train", "--fast")]
     [InlineData("'dance' is no command", "dance")]
     public void A_mistake_on_the_command_line_is_one_line_of_error(string message, params string[] arguments)

@@ -29,13 +29,15 @@ public class BehaviorSequenceTests
     [InlineData(3, 5, 0)]
     [InlineData(100, 0, 4)]
     [InlineData(2, 1, 2)]
-    public void Every_history_is_what_a_search_of_the_whole_log_finds(int length, long delay, long gap)
+    [InlineData(3, 0, 0, 3)]
+    [InlineData(5, 1, 1, 2)]
+    public void Every_history_is_what_a_search_of_the_whole_log_finds(int length, long delay, long gap, int stride = 1)
         => Check.One(Config.QuickThrowOnFailure, Prop.ForAll(LogsAndRows, data =>
         {
-            Joined[] joined = Join(data.Log, data.Rows, OptionsOf(length, delay, gap));
+            Joined[] joined = Join(data.Log, data.Rows, OptionsOf(length, delay, gap, stride));
             foreach ((Event row, Joined found) in data.Rows.Zip(joined))
             {
-                Event[] expected = Naive(data.Log, row, length, delay, gap);
+                Event[] expected = Naive(data.Log, row, length, delay, gap, stride);
                 Assert.Equal(expected.Select(one => one.Item), found.HistoryItem);
                 Assert.Equal(expected.Select(one => one.Price), found.HistoryPrice);
                 Assert.Equal(expected.Select(one => one.Timestamp), found.HistoryTimestamp);
@@ -59,7 +61,7 @@ public class BehaviorSequenceTests
         => Check.One(Config.QuickThrowOnFailure, Prop.ForAll(LogsAndRows, Gen.Choose(1, 4).ToArbitrary(), (data, piece) =>
         {
             Event[] log = data.Log.OrderBy(one => one.Timestamp).ToArray();
-            BehaviorSequenceEstimator.Options options = OptionsOf(length: 5, delay: 0, gap: 1);
+            BehaviorSequenceEstimator.Options options = OptionsOf(length: 5, delay: 0, gap: 1, stride: 2);
             BehaviorSequenceTransformer transformer = Fit(log.Take(piece), data.Rows, options);
             foreach (Event[] events in log.Skip(piece).Chunk(piece))
                 transformer.Append(View(_mlContext, events));
@@ -281,8 +283,8 @@ public class BehaviorSequenceTests
 
     private static Event At(long time, string item = "item") => new() { User = "user", Item = item, Timestamp = time };
 
-    private static BehaviorSequenceEstimator.Options OptionsOf(int length, long delay, long gap)
-        => new() { FieldColumnNames = ["Price"], HistoryLength = length, DelaySeconds = delay, MinimumGapSeconds = gap };
+    private static BehaviorSequenceEstimator.Options OptionsOf(int length, long delay, long gap, int stride = 1)
+        => new() { FieldColumnNames = ["Price"], HistoryLength = length, HistoryStride = stride, DelaySeconds = delay, MinimumGapSeconds = gap };
 
     private BehaviorSequenceTransformer Fit(IEnumerable<Event> log, IEnumerable<Event> rows, BehaviorSequenceEstimator.Options options)
         => _mlContext.Transforms.BehaviorSequence(View(_mlContext, log), options).Fit(View(_mlContext, rows));
@@ -293,7 +295,7 @@ public class BehaviorSequenceTests
         => _mlContext.Data.CreateEnumerable<Joined>(transformer.Transform(View(_mlContext, rows)), reuseRowObject: false, ignoreMissingColumns: true).ToArray();
 
     /// <summary>The definition, by a search of the whole log for each row.</summary>
-    private static Event[] Naive(Event[] log, Event row, int length, long delay, long gap)
+    private static Event[] Naive(Event[] log, Event row, int length, long delay, long gap, int stride)
     {
         var kept = new List<Event>();
         foreach (Event one in log.Where(one => one.User == row.User).OrderBy(one => one.Timestamp))
@@ -301,6 +303,10 @@ public class BehaviorSequenceTests
             if (kept.Count == 0 || one.Timestamp - kept[^1].Timestamp >= gap)
                 kept.Add(one);
         }
-        return kept.Where(one => one.Timestamp < row.Timestamp - delay).TakeLast(length).ToArray();
+        Event[] past = kept.Where(one => one.Timestamp < row.Timestamp - delay).ToArray();
+        int first = 0;
+        while (past.Length - first > length)
+            first += stride;
+        return past[first..];
     }
 }

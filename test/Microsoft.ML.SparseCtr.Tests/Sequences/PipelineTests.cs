@@ -24,8 +24,11 @@ public class PipelineTests
         public float Probability { get; set; }
     }
 
-    [Fact]
-    public void A_log_is_split_learned_from_saved_and_served_with_what_has_happened_since()
+    [Theory]
+    [InlineData(ChunkingPolicy.LargestGaps, 1)]
+    [InlineData(ChunkingPolicy.LargestGaps, 8)]
+    [InlineData(ChunkingPolicy.Causal, 8)]
+    public void A_log_is_split_learned_from_saved_and_served_with_what_has_happened_since(ChunkingPolicy chunking, int requestsPerHistory)
     {
         IDataView log = _mlContext.Data.LoadFromEnumerable(Impressions(6_000));
         TimeSplit split = _mlContext.Data.SplitByTime(log, testFraction: 0.1);
@@ -42,6 +45,9 @@ public class PipelineTests
                 NumberOfHeads = 2,
                 ItemDropout = 0.1,
                 HistoryLength = 20,
+                HistoryStride = 10,
+                Chunking = chunking,
+                RequestsPerHistory = requestsPerHistory,
                 LearningRate = 1e-2,
                 Dropout = 0,
                 TokenDropout = 0,

@@ -13,12 +13,14 @@ public class BadInputTests
         { "HistoryColumnNames", options => options.HistoryColumnNames = ["A", "A"] },
         { "CandidateColumnNames", options => options.CandidateColumnNames = null! },
         { "HistoryLength", options => options.HistoryLength = 0 },
+        { "HistoryStride", options => options.HistoryStride = options.HistoryLength + 1 },
         { "EmbeddingDimension", options => options.EmbeddingDimension = -1 },
         { "MaximumTableRows", options => options.MaximumTableRows = 1 },
         { "ModelDimension", options => options.ModelDimension = 31 },
         { "NumberOfHeads", options => options.NumberOfHeads = 0 },
         { "NumberOfBlocks", options => options.NumberOfBlocks = 65 },
         { "NumberOfChunks", options => options.NumberOfChunks = 0 },
+        { "Chunking", options => options.Chunking = (ChunkingPolicy)7 },
         { "TransitionBehaviors", options => options.TransitionBehaviors = 0 },
         { "LocalWindow", options => options.LocalWindow = 0 },
         { "FeedForwardDimension", options => options.FeedForwardDimension = 0 },
@@ -30,12 +32,14 @@ public class BadInputTests
         { "ItemDropout", options => options.ItemDropout = -0.1 },
         { "NumberOfEpochs", options => options.NumberOfEpochs = 0 },
         { "BatchSize", options => options.BatchSize = 0 },
+        { "RequestsPerHistory", options => options.RequestsPerHistory = 0 },
         { "LearningRate", options => options.LearningRate = double.NaN },
         { "WeightDecay", options => options.WeightDecay = -1 },
         { "WarmupFraction", options => options.WarmupFraction = 1.5 },
         { "GradientClipping", options => options.GradientClipping = 0 },
         { "ValidationFraction", options => options.ValidationFraction = 1 },
         { "EarlyStoppingPatience", options => options.EarlyStoppingPatience = 0 },
+        { "AttentionImplementation", options => options.AttentionImplementation = (AttentionImplementation)7 },
         { "NumberOfThreads", options => options.NumberOfThreads = 0 },
         { "ShufflePoolSize", options => options.ShufflePoolSize = 0 },
     };
@@ -54,7 +58,7 @@ public class BadInputTests
     public void Every_option_with_a_range_is_checked()
     {
         IEnumerable<string> ranged = typeof(SparseCtrTrainer.Options).GetProperties()
-            .Where(property => property.PropertyType == typeof(int) || property.PropertyType == typeof(double)).Select(property => property.Name);
+            .Where(property => property.PropertyType == typeof(int) || property.PropertyType == typeof(double) || property.PropertyType.IsEnum).Select(property => property.Name);
         Assert.Empty(ranged.Except(BadOptions.Select(row => (string)row[0])));
     }
 
