@@ -52,19 +52,19 @@ internal sealed class Request
         return isSame;
     }
 
-    /// <summary>The same impressions over the history of another request, of which this one's is the beginning.</summary>
-    public Request Over(Request longer) => new()
+    /// <summary>The same history with other impressions, which see no more than it.</summary>
+    public Request With(List<Impression> impressions) => new()
     {
-        HistoryKeys = longer.HistoryKeys,
-        HistoryTimestamps = longer.HistoryTimestamps,
-        Impressions = Impressions,
+        HistoryKeys = HistoryKeys,
+        HistoryTimestamps = HistoryTimestamps,
+        Impressions = impressions,
     };
 
     /// <summary>The same impressions over no more of the history than the first of them sees.</summary>
-    public Request OverItsPast() => Impressions[0].PastLength == HistoryTimestamps.Length ? this : Over(new Request
+    public Request OverItsPast() => Impressions[0].PastLength == HistoryTimestamps.Length ? this : new()
     {
         HistoryKeys = HistoryKeys.Select(keys => keys[..Impressions[0].PastLength]).ToArray(),
         HistoryTimestamps = HistoryTimestamps[..Impressions[0].PastLength],
-        Impressions = [],
-    });
+        Impressions = Impressions,
+    };
 }

@@ -29,6 +29,9 @@ internal sealed class RowReader
         Func<int[]> Keys(string column, KeyField field) => ColumnReader.Keys(row, row.Schema[column], field.KeyCount);
     }
 
+    /// <summary>The time of the row, without the rest of it.</summary>
+    public long ReadTimestamp() => _timestamp();
+
     /// <exception cref="InvalidOperationException">The row's history is not one: the message names the row and the column.</exception>
     public Request Read()
     {
@@ -49,13 +52,26 @@ internal sealed class RowReader
                     SequenceKeys = _sequenceKeys.Select((read, i) => read?.Invoke()[0] ?? _config.SequenceFields[i].CandidateKey).ToArray(),
                     CandidateKeys = _candidateKeys.Select(read => OneOrMore(read())).ToArray(),
                     UserKeys = _userKeys.Select(read => OneOrMore(read())).ToArray(),
-                    Numbers = _numbers.SelectMany(read => read()).ToArray(),
+                    Numbers = ReadNumbers(),
                     Timestamp = now,
                     PastLength = times.Length - skipped,
                     Label = _label?.Invoke() ?? float.NaN,
                 },
             ],
         };
+    }
+
+    private float[] ReadNumbers()
+    {
+        var numbers = new float[_config.NumericDimension];
+        int slot = 0;
+        foreach (Func<float[]> read in _numbers)
+        {
+            float[] values = read();
+            values.CopyTo(numbers, slot);
+            slot += values.Length;
+        }
+        return numbers;
     }
 
     private static int[] OneOrMore(int[] keys) => keys.Length > 0 ? keys : [0];
@@ -93,7 +109,8 @@ internal sealed class RequestReader(SparseCtrConfig config, string? labelColumnN
     /// <param name="data">The view; its schema has been checked.</param>
     /// <param name="onSkipped">Called once for every row left out.</param>
     /// <param name="random">Where given, and rows are not grouped, the view is read in shuffled order if it can be.</param>
-    public IEnumerable<Request> Read(IDataView data, Action? onSkipped = null, Random? random = null)
+    /// <param name="isWanted">Where given, whether a request is wanted, by the time of its first row. Of others, no more is read.</param>
+    public IEnumerable<Request> Read(IDataView data, Action? onSkipped = null, Random? random = null, Func<long, bool>? isWanted = null)
     {
         string?[] names = [.. InputColumn.Of(config).Select(column => column.Name), labelColumnName, groupColumnName];
         IEnumerable<DataViewSchema.Column> columns = names.OfType<string>().Distinct().Select(name => data.Schema[name]);
@@ -101,37 +118,44 @@ internal sealed class RequestReader(SparseCtrConfig config, string? labelColumnN
         var reader = new RowReader(cursor, config, labelColumnName);
         Func<ulong>? readGroup = groupColumnName is null ? null : ColumnReader.Group(cursor, data.Schema[groupColumnName]);
 
+        // The request that is being put together; null before the first, and where it is not wanted.
         Request? request = null;
-        ulong group = 0;
+        ulong? group = null;
         while (cursor.MoveNext())
         {
-            ulong previous = group;
-            group = readGroup?.Invoke() ?? 0;
-            bool starts = request is null || readGroup is null || group != previous;
+            ulong? rowGroup = readGroup?.Invoke();
+            bool starts = rowGroup is null || rowGroup != group;
+            group = rowGroup;
+            if (starts)
+            {
+                if (request is { Impressions.Count: > 0 })
+                    yield return request;
+                request = null;
+                if (isWanted is not null && !isWanted(reader.ReadTimestamp()))
+                    continue;
+            }
+            else if (request is null)
+            {
+                continue;
+            }
+
             Request row = reader.Read();
             if (labelColumnName is not null && IsMissing(row.Impressions[0]))
             {
                 onSkipped?.Invoke();
                 row.Impressions.Clear();
             }
-
-            if (!starts)
-            {
-                if (!row.HasSameHistoryAs(request!))
-                {
-                    throw new InvalidOperationException($"Row {cursor.Position}: the rows of one group in column '{groupColumnName}' must have the same history.");
-                }
-                request!.Impressions.AddRange(row.Impressions);
-                continue;
-            }
-            if (request is { Impressions.Count: > 0 })
-                yield return request;
-            request = row;
+            if (request is null)
+                request = row;
+            else if (row.HasSameHistoryAs(request))
+                request.Impressions.AddRange(row.Impressions);
+            else
+                throw new InvalidOperationException($"Row {cursor.Position}: the rows of one group in column '{groupColumnName}' must have the same history.");
         }
         if (request is { Impressions.Count: > 0 })
             yield return request;
     }
 
     private static bool IsMissing(Impression impression)
-        => float.IsNaN(impression.Label) || impression.Numbers.Any(number => !float.IsFinite(number));
+        => float.IsNaN(impression.Label) || !Array.TrueForAll(impression.Numbers, float.IsFinite);
 }

@@ -34,41 +34,60 @@ internal static class RequestStreams
     }
 
     /// <summary>
-    /// Yields the requests in random order, but those that share a history in runs of up to <paramref name="runLength"/>, oldest first: so
-    /// <see cref="Join"/> makes one request of each run. At most <paramref name="poolSize"/> requests are held and compared.
+    /// Yields the requests in random order, but those that share a history in runs of up to <paramref name="runLength"/>, oldest first and all with
+    /// that history: so <see cref="JoinRuns"/> makes one request of each run. At most <paramref name="poolSize"/> requests are held and compared.
     /// </summary>
     public static IEnumerable<Request> ShuffleInRuns(this IEnumerable<Request> requests, int poolSize, int runLength, Random random)
     {
         foreach (Request[] pool in requests.Chunk(poolSize))
         {
             var runs = new List<Request[]>();
-            foreach (List<Request> group in GroupByHistory(pool))
+            foreach (List<Request> group in GroupByHistory(pool, withBeginnings: true))
             {
                 Request[] members = group.ToArray();
                 random.Shuffle(members);
                 // Runs of equal length rather than full ones and a rest.
                 int count = (members.Length + runLength - 1) / runLength;
                 for (int run = 0; run < count; run++)
-                    runs.Add(members[(members.Length * run / count)..(members.Length * (run + 1) / count)]);
+                    runs.Add(OldestFirst(members[(members.Length * run / count)..(members.Length * (run + 1) / count)]));
             }
             Request[][] shuffled = runs.ToArray();
             random.Shuffle(shuffled);
             foreach (Request[] run in shuffled)
             {
-                Request[] oldestFirst = run.OrderBy(request => request.Impressions[0].PastLength).ToArray();
-                Request longest = oldestFirst[^1].OverItsPast();
-                foreach (Request request in oldestFirst)
-                    yield return request.Over(longest);
+                Request longest = run[^1].OverItsPast();
+                foreach (Request request in run)
+                    yield return longest.With(request.Impressions);
             }
         }
     }
 
-    /// <summary>Yields the requests in runs of those that share a history, oldest first, holding at most <paramref name="poolSize"/> of them.</summary>
-    public static IEnumerable<Request> InRuns(this IEnumerable<Request> requests, int poolSize)
-        => requests.Chunk(poolSize).SelectMany(pool => GroupByHistory(pool).SelectMany(group => group.OrderBy(request => request.Impressions[0].PastLength)));
+    /// <summary>Makes one request of each run of <see cref="ShuffleInRuns"/>.</summary>
+    public static IEnumerable<Request> JoinRuns(this IEnumerable<Request> requests)
+    {
+        var run = new List<Request>();
+        foreach (Request request in requests)
+        {
+            if (run.Count > 0 && request.HistoryTimestamps != run[0].HistoryTimestamps)
+            {
+                yield return Joined(run);
+                run.Clear();
+            }
+            run.Add(request);
+        }
+        if (run.Count > 0)
+            yield return Joined(run);
+    }
 
-    /// <summary>Requests whose histories are the beginnings of one, in groups; all of a group get that one.</summary>
-    private static List<List<Request>> GroupByHistory(Request[] requests)
+    /// <summary>Makes one request of those with the same history, of so many requests at a time, which it may put in another order.</summary>
+    /// <param name="requests">The requests.</param>
+    /// <param name="poolSize">Requests that are held and compared.</param>
+    /// <param name="withBeginnings">Whether it is enough that histories are the beginnings of one.</param>
+    public static IEnumerable<Request> JoinByHistory(this IEnumerable<Request> requests, int poolSize, bool withBeginnings) => requests.Chunk(poolSize)
+        .SelectMany(pool => GroupByHistory(pool, withBeginnings)).SelectMany(group => OldestFirst(group).Chunk(TokensPerPass).Select(Joined));
+
+    /// <summary>Requests whose histories are the same, or the beginnings of one, in groups; the last of each has the longest.</summary>
+    private static List<List<Request>> GroupByHistory(Request[] requests, bool withBeginnings)
     {
         var groups = new List<List<Request>>();
         // Different users may begin alike, so that there can be several groups of one beginning.
@@ -78,22 +97,24 @@ internal static class RequestStreams
             (long, int) beginning = request.HistoryTimestamps.Length == 0 ? (-1, 0) : (request.HistoryTimestamps[0], request.HistoryKeys[0][0]);
             if (!byBeginning.TryGetValue(beginning, out List<List<Request>>? candidates))
                 byBeginning.Add(beginning, candidates = []);
-            List<Request>? group = candidates.Find(members => members[^1].BeginsAs(request));
+            List<Request>? group = candidates.Find(members => withBeginnings ? members[^1].BeginsAs(request) : members[^1].HasSameHistoryAs(request));
             if (group is null)
             {
                 groups.Add(group = []);
                 candidates.Add(group);
             }
-            // The last of a group always has its longest history.
-            group.Add(group.Count > 0 && group[^1].HistoryTimestamps.Length > request.HistoryTimestamps.Length ? request.Over(group[^1]) : request);
-        }
-        foreach (List<Request> group in groups)
-        {
-            for (int i = 0; i < group.Count; i++)
-                group[i] = group[i].Over(group[^1]);
+            // The group's longest history takes the place of shorter ones, and their memory is free.
+            bool isShorter = group.Count > 0 && group[^1].HistoryTimestamps.Length >= request.HistoryTimestamps.Length;
+            group.Add(isShorter ? group[^1].With(request.Impressions) : request);
         }
         return groups;
     }
+
+    private static Request[] OldestFirst(IEnumerable<Request> requests) => requests.OrderBy(request => request.Impressions[0].PastLength).ToArray();
+
+    /// <summary>One request of several whose histories are the beginnings of the last one's.</summary>
+    private static Request Joined(IReadOnlyList<Request> requests)
+        => requests.Count == 1 ? requests[0] : requests[^1].With(requests.SelectMany(request => request.Impressions).ToList());
 
     /// <summary>
     /// Runs a sequence on a thread of its own, at most so many elements ahead of who reads it. Its exceptions come out where it is read; who
@@ -127,29 +148,6 @@ internal static class RequestStreams
             // The sequence must have ended before its queue is disposed; what it threw has come out above, or no one reads any more.
             running.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
         }
-    }
-
-    /// <summary>Makes one request of consecutive ones with the same history: their order of impressions stays.</summary>
-    /// <param name="requests">The requests.</param>
-    /// <param name="withBeginnings">Whether it is enough that one's history is the beginning of the other's.</param>
-    public static IEnumerable<Request> Join(this IEnumerable<Request> requests, bool withBeginnings)
-    {
-        Request? joined = null;
-        foreach (Request request in requests)
-        {
-            if (joined is not null && joined.Impressions.Count < TokensPerPass && (withBeginnings ? joined.BeginsAs(request) : joined.HasSameHistoryAs(request)))
-            {
-                if (request.HistoryTimestamps.Length > joined.HistoryTimestamps.Length)
-                    joined = joined.Over(request);
-                joined.Impressions.AddRange(request.Impressions);
-                continue;
-            }
-            if (joined is not null)
-                yield return joined;
-            joined = request;
-        }
-        if (joined is not null)
-            yield return joined;
     }
 
     /// <summary>Consecutive requests of together about as many tokens as pass through the network at once.</summary>

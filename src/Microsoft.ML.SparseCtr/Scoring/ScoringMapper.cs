@@ -40,11 +40,13 @@ internal sealed class ScoringMapper : ColumnAddingMapper
     ];
 
     /// <summary>
-    /// The scores of a view's rows in their order. Consecutive rows with the same history, such as those of one request, are one request to
-    /// the network, which encodes their history once.
+    /// The scores of a view's rows in their order. Of so many rows as are read ahead, those with the same history, such as those of one request,
+    /// are one request to the network, which encodes their history once; with causal chunks, so are those of one user.
     /// </summary>
     private sealed class ScoresAhead(SparseCtrTransformer transformer, IDataView input) : IDisposable
     {
+        private const int RowsAhead = 1_024;
+
         private readonly IEnumerator<(float Score, long Timestamp)> _scores = Scores(transformer, input).GetEnumerator();
         private long _position = -1;
 
@@ -64,11 +66,16 @@ internal sealed class ScoringMapper : ColumnAddingMapper
         private static IEnumerable<(float Score, long Timestamp)> Scores(SparseCtrTransformer transformer, IDataView input)
         {
             var reader = new RequestReader(transformer.Config, labelColumnName: null, groupColumnName: null);
-            foreach (List<Request> part in reader.Read(input).Join(withBeginnings: transformer.Config.CanShareHistories).InPasses())
+            foreach (Request[] rows in reader.Read(input).Chunk(RowsAhead))
             {
-                IEnumerable<Impression> impressions = part.SelectMany(request => request.Impressions);
-                foreach ((float score, Impression impression) in transformer.Score(part).Zip(impressions))
-                    yield return (score, impression.Timestamp);
+                var scores = new Dictionary<Impression, float>(rows.Length, ReferenceEqualityComparer.Instance);
+                foreach (List<Request> part in rows.JoinByHistory(RowsAhead, transformer.Config.CanShareHistories).InPasses())
+                {
+                    foreach ((float score, Impression impression) in transformer.Score(part).Zip(part.SelectMany(request => request.Impressions)))
+                        scores.Add(impression, score);
+                }
+                foreach (Impression impression in rows.Select(row => row.Impressions[0]))
+                    yield return (scores[impression], impression.Timestamp);
             }
         }
     }

@@ -7,7 +7,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// A trained SparseCTR network. It adds Score (the logit), Probability and PredictedLabel to each row. A view is scored in batches, as far as
-/// it is read; consecutive rows with the same history, such as those of one request, have it encoded once. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine over it, when no one uses it any more.
+/// it is read; rows with the same history that are not far from each other, such as those of one request, have it encoded once. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine over it, when no one uses it any more.
 /// </summary>
 public sealed class SparseCtrTransformer : ColumnAddingTransformer, IDisposable
 {

@@ -13,7 +13,8 @@ internal sealed record DataSummary(SparseCtrConfig Config, long TrainingRequests
 
     public bool HasHoldOut => HoldOutAfter < long.MaxValue;
 
-    public bool IsHeldOut(Request request) => request.Impressions[0].Timestamp > HoldOutAfter;
+    /// <summary>Whether a request of such a time is held out.</summary>
+    public bool IsHeldOut(long timestamp) => timestamp > HoldOutAfter;
 
     /// <summary>Reads the view once, holding the numbers' running moments and a sample of at most a million requests' timestamps.</summary>
     /// <param name="reader">Reads the requests.</param>

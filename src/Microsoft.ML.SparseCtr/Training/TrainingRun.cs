@@ -28,10 +28,9 @@ internal sealed class TrainingRun(
             throw host.Process(new InvalidOperationException("Training set has 0 instances, aborting training."));
         SparseCtrConfig config = summary.Config;
         IEnumerable<Request>? validation = validationData is not null ? reader.Read(validationData)
-            : summary.HasHoldOut ? reader.Read(trainData).Where(summary.IsHeldOut)
+            : summary.HasHoldOut ? reader.Read(trainData, isWanted: summary.IsHeldOut)
             : null;
-        if (config.CanShareHistories)
-            validation = validation?.InRuns(options.ShufflePoolSize).Join(withBeginnings: true);
+        validation = validation?.JoinByHistory(options.ShufflePoolSize, config.CanShareHistories);
 
         using var threads = new ThreadCount(NumberOfThreads(ofLibTorch: true), NumberOfThreads(ofLibTorch: false));
         manual_seed(seed);
@@ -48,7 +47,7 @@ internal sealed class TrainingRun(
 
         for (int epoch = 1; epoch <= options.NumberOfEpochs; epoch++)
         {
-            IEnumerable<Request> requests = reader.Read(trainData, random: random).Where(request => !summary.IsHeldOut(request));
+            IEnumerable<Request> requests = reader.Read(trainData, random: random, isWanted: timestamp => !summary.IsHeldOut(timestamp));
             TrainingProgress done = TrainEpoch(network, optimizer, schedule, Batches(requests, config, random), epoch, stepsPerEpoch);
             optimizer.CompleteTables();
 
@@ -80,8 +79,7 @@ internal sealed class TrainingRun(
             : requests.Shuffle(options.ShufflePoolSize, random);
         foreach (Request[] batch in shuffled.Chunk(options.BatchSize))
         {
-            IEnumerable<Request> joined = areShared ? batch.Join(withBeginnings: true) : batch;
-            yield return joined.InPasses()
+            yield return (areShared ? batch.JoinRuns() : batch).InPasses()
                 .Select(part => PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout)).ToList();
         }
     }

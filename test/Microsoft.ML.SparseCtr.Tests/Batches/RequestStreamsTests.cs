@@ -86,7 +86,7 @@ public class RequestStreamsTests
         Assert.Equal(rows.Select(row => row.Impressions[0]).ToHashSet(), shuffled.Select(row => row.Impressions[0]).ToHashSet());
         Assert.Equal(rows.Length, shuffled.Length);
         // 17 rows are runs of 4, 4, 4 and 5; those without a past are one group of 20, in four.
-        Request[] joined = shuffled.Join(withBeginnings: true).ToArray();
+        Request[] joined = shuffled.JoinRuns().ToArray();
         Assert.InRange(joined.Length, 60, 84);
         Assert.All(joined, run => Assert.Equal(run.HistoryTimestamps.Length, run.Impressions.Max(one => one.PastLength)));
         Assert.NotEqual(shuffled.Select(row => row.Impressions[0]), rows.ShuffleInRuns(1_000, 5, new Random(2)).Select(row => row.Impressions[0]));
@@ -97,7 +97,7 @@ public class RequestStreamsTests
     {
         Request[] rows = Rows(users: 5, rowsPerUser: 9);
         Dictionary<Impression, Request> own = rows.ToDictionary(row => row.Impressions[0]);
-        foreach (Request joined in rows.InRuns(poolSize: 30).Join(withBeginnings: true))
+        foreach (Request joined in rows.JoinByHistory(poolSize: 30, withBeginnings: true))
         {
             Assert.All(TestRequests.OneByOne(joined), row => Assert.True(row.HasSameHistoryAs(own[row.Impressions[0]])));
             Assert.Equal(joined.Impressions.Select(one => one.PastLength).Order(), joined.Impressions.Select(one => one.PastLength));
@@ -109,15 +109,15 @@ public class RequestStreamsTests
     {
         Request one = TestRequests.Request(10, 1), other = TestRequests.Request(10, 1);
         other.HistoryKeys[1][9]++;
-        Assert.Equal(2, new[] { one, other }.InRuns(10).Join(withBeginnings: true).Count());
+        Assert.Equal(2, new[] { one, other }.JoinByHistory(10, withBeginnings: true).Count());
         other.HistoryKeys[1][9]--;
-        Assert.Single(new[] { one, other }.InRuns(10).Join(withBeginnings: true));
+        Assert.Single(new[] { one, other }.JoinByHistory(10, withBeginnings: true));
     }
 
     [Fact]
     public void Without_beginnings_only_requests_of_the_same_history_are_joined()
     {
         Request[] rows = TestRequests.OneByOne(TestRequests.Shared(10, [8, 8, 9, 10]));
-        Assert.Equal([2, 1, 1], rows.Join(withBeginnings: false).Select(request => request.Impressions.Count));
+        Assert.Equal([2, 1, 1], rows.JoinByHistory(10, withBeginnings: false).Select(request => request.Impressions.Count));
     }
 }
