@@ -63,6 +63,11 @@ public class PipelineTests
         ITransformer loaded = file.Load();
         using PredictionEngine<Impression, Prediction> engine = _mlContext.Model.CreatePredictionEngine<Impression, Prediction>(loaded);
 
+        // Scored together, rows of one user may share the encoding of their history; the engine scores each row by itself.
+        float[] together = loaded.Transform(split.TestSet).GetColumn<float>("Probability").ToArray();
+        Impression[] rows = _mlContext.Data.CreateEnumerable<Impression>(split.TestSet, reuseRowObject: false).ToArray();
+        Assert.All(rows.Zip(together), pair => Assert.Equal(engine.Predict(pair.First).Probability, pair.Second, 1e-5));
+
         // A new user comes as often as the others, and clicks items of one category only.
         Impression[] visits = Enumerable.Range(10_000, 9).Select(i => Of(60 * 300 * i, "newcomer", item: 1 + Kinds * (i % 5), clicked: true)).ToArray();
         loaded.AppendEvents(_mlContext.Data.LoadFromEnumerable(visits[..^1]));
