@@ -5,7 +5,8 @@
 #   ./build.sh build  [--packages|--offline]             compile everything
 #   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...)
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
-#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables or attention, --events N, --rows N)
+#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, kernels or pytorch,
+#                                                        --events N, --rows N, --json FILE; without a name, all of them)
 #
 # There are two builds of the same sources (docs/building.md): against the real NuGet packages where the feed has them, and otherwise
 # against the stand-ins under offline/. The answer is remembered in artifacts/ until the feed or the versions change.
@@ -16,7 +17,8 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPE
 solution=SparseCtr.MLNet.sln
 kind_file=artifacts/build-kind.props
 native=artifacts/native
-debian_packages=(g++ cmake libtorch-dev libopenblas0-openmp)
+offline_packages=(g++ cmake libtorch-dev libopenblas0-openmp)
+pytorch_packages=(python3-torch libopenblas0-openmp)
 
 say() { printf '%s\n' "build.sh: $*"; }
 fail() { printf '%s\n' "build.sh: $*" >&2; exit 1; }
@@ -40,7 +42,7 @@ main() {
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
         bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
-        *) sed -n '4,8s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '4,9s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 }
 
@@ -50,8 +52,7 @@ setup() {
     command -v dotnet >/dev/null || fail "the .NET SDK 10 is missing: install dotnet-sdk-10.0 (https://dotnet.microsoft.com/download)"
     choose_kind "$1"
     if [[ $kind == offline ]]; then
-        install_debian_packages
-        build_native
+        prepare_offline_build
     fi
 }
 
@@ -94,17 +95,30 @@ restore_real_packages() {
     return 1
 }
 
-install_debian_packages() {
-    if ! command -v apt-get >/dev/null; then
+prepare_offline_build() {
+    if command -v apt-get >/dev/null; then
+        install_debian_packages "${offline_packages[@]}"
+    else
         local tool
         for tool in c++ cmake; do
-            command -v "$tool" >/dev/null || fail "no apt-get here, and $tool is missing: install it, libtorch 1.13 or newer (CXX11 ABI, found by CMake through CMAKE_PREFIX_PATH) and OpenBLAS; on Debian these are ${debian_packages[*]}"
+            command -v "$tool" >/dev/null || fail "no apt-get here, and $tool is missing: install it, libtorch 1.13 or newer (CXX11 ABI, found by CMake through CMAKE_PREFIX_PATH) and OpenBLAS; on Debian these are ${offline_packages[*]}"
         done
-        return
     fi
+    build_native
+}
 
+# The benchmarks compare with PyTorch in the system's own Python, which another one may hide on the PATH.
+prepare_pytorch() {
+    if command -v apt-get >/dev/null; then
+        install_debian_packages "${pytorch_packages[@]}"
+    fi
+    /usr/bin/python3 -c 'import torch' 2>/dev/null || fail "/usr/bin/python3 has no PyTorch to compare with: install it (on Debian ${pytorch_packages[*]}), or name another benchmark"
+}
+
+# Installs those of the packages that are missing.
+install_debian_packages() {
     local missing=() package
-    for package in "${debian_packages[@]}"; do
+    for package in "$@"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [[ ${#missing[@]} -gt 0 ]] || return 0
@@ -141,7 +155,21 @@ demo() {
 }
 
 bench() {
+    if runs_pytorch "$@"; then
+        prepare_pytorch
+    fi
     dotnet run --project test/Microsoft.ML.SparseCtr.Benchmarks -c Release -v quiet -- "$@"
+}
+
+# Whether these arguments name the benchmark that needs PyTorch, or none, which means all.
+runs_pytorch() {
+    local argument
+    for argument in "$@"; do
+        case $argument in
+            pytorch) return 0 ;;
+            histories|metrics|tables|attention|kernels) return 1 ;;
+        esac
+    done
 }
 
 # Runs every test project and adds up what the runners report; fails when a test fails, a run breaks off, or none ran.

@@ -12,28 +12,6 @@ internal static class AttentionBenchmark
     private const int Tokens = 16_384;
     private const int Repetitions = 10;
 
-    private static readonly SparseCtrConfig s_sizes = new()
-    {
-        SequenceFields = [new KeyField("Item", "Item", "HistoryItem", 1_682), new KeyField("Rating", null, "HistoryRating", 5)],
-        CandidateFields = [],
-        UserFields = [new KeyField("User", "User", null, 943)],
-        NumericFields = [],
-        TimestampColumnName = "Timestamp",
-        HistoryTimestampColumnName = "HistoryTimestamp",
-        HistoryLength = 100_000,
-        EmbeddingDimension = 16,
-        ModelDimension = 64,
-        NumberOfHeads = 4,
-        NumberOfBlocks = 2,
-        NumberOfChunks = 32,
-        TransitionBehaviors = 2,
-        LocalWindow = 64,
-        FeedForwardDimension = 64,
-        HeadDimension = 64,
-        TimeScaleSeconds = 60,
-        UtcOffsetHours = 0,
-    };
-
     private sealed record Times(double Forward, double Both);
 
     public static void Run()
@@ -51,7 +29,7 @@ internal static class AttentionBenchmark
 
     private static void Compare(int length, int threads)
     {
-        Request[] requests = Enumerable.Range(0, Tokens / length).Select(seed => RandomRequest(length - 1, seed)).ToArray();
+        Request[] requests = BenchmarkRequests.Batch(length, Tokens / length);
         Times fused = Measure(AttentionImplementation.Fused, requests, threads), reference = Measure(AttentionImplementation.Reference, requests, threads);
         Console.WriteLine(Invariant($"{length,8:N0}  {requests.Length,8} | {fused.Forward,14:F1} {reference.Forward,10:F1} {reference.Forward / fused.Forward,5:F1}x | ")
             + Invariant($"{fused.Both,19:F1} {reference.Both,10:F1} {reference.Both / fused.Both,5:F1}x | {1e3 * fused.Both / Tokens,19:F2}"));
@@ -62,9 +40,9 @@ internal static class AttentionBenchmark
         using var count = new ThreadCount(threads, threads);
         using DisposeScope scope = NewDisposeScope();
         manual_seed(1);
-        using var attention = new EvoAttention(s_sizes, implementation);
+        using var attention = new EvoAttention(BenchmarkRequests.Sizes, implementation);
         EvoAttentionPlan plan = PlanOf(requests);
-        Tensor x = randn(plan.TokenCount, s_sizes.ModelDimension).requires_grad_(), gradient = randn_like(x);
+        Tensor x = randn(plan.TokenCount, BenchmarkRequests.Sizes.ModelDimension).requires_grad_(), gradient = randn_like(x);
         // .NET optimizes what has run often.
         for (int i = 0; i < 5; i++)
         {
@@ -89,7 +67,7 @@ internal static class AttentionBenchmark
 
         EvoAttentionPlan PlanOf(Request[] all)
         {
-            EvoAttentionPlan made = EvoAttentionPlan.Create(all, s_sizes);
+            EvoAttentionPlan made = BenchmarkRequests.PlanOf(all);
             if (implementation == AttentionImplementation.Reference)
                 made.LayoutFor(zeros(1));
             return made;
@@ -112,8 +90,8 @@ internal static class AttentionBenchmark
     /// <summary>A batch of the default sizes: 64 requests with histories of up to 200 behaviors, one candidate each; packing included.</summary>
     private static void Step()
     {
-        SparseCtrConfig config = s_sizes with { ModelDimension = 32, NumberOfBlocks = 1, NumberOfChunks = 16, TransitionBehaviors = 4 };
-        Request[] requests = Enumerable.Range(0, 64).Select(seed => RandomRequest(new Random(seed).Next(20, 201), seed)).ToArray();
+        SparseCtrConfig config = BenchmarkRequests.Sizes with { ModelDimension = 32, NumberOfBlocks = 1, NumberOfChunks = 16, TransitionBehaviors = 4 };
+        Request[] requests = Enumerable.Range(0, 64).Select(seed => BenchmarkRequests.Random(new Random(seed).Next(20, 201), seed)).ToArray();
         foreach (int threads in new[] { 1, 2 })
         {
             double[] rowsPerSecond = new[] { AttentionImplementation.Fused, AttentionImplementation.Reference }.Select(implementation =>
@@ -140,32 +118,5 @@ internal static class AttentionBenchmark
             Console.WriteLine(Invariant($"training step of the default sizes, one block, histories of 20 to 200, attention with {threads} thread(s): ")
                 + Invariant($"fused {rowsPerSecond[0]:N0} rows/s, reference {rowsPerSecond[1]:N0} rows/s, {rowsPerSecond[0] / rowsPerSecond[1]:F1}x"));
         }
-    }
-
-    private static Request RandomRequest(int events, int seed)
-    {
-        var random = new Random(seed);
-        var times = new long[events];
-        long time = 1_600_000_000;
-        for (int i = 0; i < events; i++)
-            times[i] = time += random.Next(10) == 0 ? random.Next(200_000) : random.Next(120);
-        return new Request
-        {
-            HistoryTimestamps = times,
-            HistoryKeys = [.. s_sizes.SequenceFields.Select(field => Enumerable.Range(0, events).Select(_ => random.Next(field.KeyCount + 1)).ToArray())],
-            Impressions =
-            [
-                new Impression
-                {
-                    SequenceKeys = s_sizes.SequenceFields.Select(field => field.ColumnName is null ? field.CandidateKey : random.Next(field.KeyCount + 1)).ToArray(),
-                    CandidateKeys = [],
-                    UserKeys = [[1 + random.Next(943)]],
-                    Numbers = [],
-                    Timestamp = time + 600,
-                    PastLength = events,
-                    Label = random.Next(2),
-                },
-            ],
-        };
     }
 }
