@@ -146,7 +146,7 @@ public class RowwiseAdamWBenchmark
     public void SetUp()
     {
         manual_seed(1);
-        _optimizer = new RowwiseAdamW(new EmbeddingTable(TableRows, Dimension, 0, 0.1), 0.9, 0.99, 1e-8, 0.01);
+        _optimizer = new RowwiseAdamW(new EmbeddingTable(TableRows, Dimension, 0, 0.1), new AdamWRule(0.9, 0.99, 1e-8), 0.01);
         _rows = randint(TableRows, LookedUp);
         _gradient = randn(LookedUp, Dimension);
     }

@@ -1,48 +1,49 @@
 using Microsoft.ML.SparseCtr.Benchmarks;
 
 // usage: Microsoft.ML.SparseCtr.Benchmarks [BENCHMARK] [--events N] [--rows N] [--data FOLDER] [--json FILE]; without a name, all benchmarks
+var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000 };
+var paths = new Dictionary<string, string?> { ["--data"] = null, ["--json"] = null };
+var benchmarks = new Dictionary<string, Action>
+{
+    ["histories"] = () => HistoryBenchmark.Run(numbers["--events"]),
+    ["metrics"] = () => MetricsBenchmark.Run(numbers["--rows"]),
+    ["tables"] = TableBenchmark.Run,
+    ["attention"] = AttentionBenchmark.Run,
+    ["memory"] = MemoryBenchmark.Run,
+    ["sharing"] = () => SharingBenchmark.Run(paths["--data"]),
+    ["kernels"] = KernelBenchmarks.Run,
+    ["pytorch"] = () => PyTorchBenchmark.Run(paths["--json"]),
+};
 try
 {
-    string[] benchmarks = ["histories", "metrics", "tables", "attention", "sharing", "kernels", "pytorch"];
-    var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000 };
-    string? which = null, dataFolder = null, jsonFile = null;
-    for (int i = 0; i < args.Length; i++)
-    {
-        if (numbers.ContainsKey(args[i]))
-            numbers[args[i]] = i + 1 < args.Length && int.TryParse(args[++i], out int number) && number > 0 ? number : throw new ArgumentException($"'{args[i]}' is no number of events or rows.");
-        else if (args[i] == "--data")
-            dataFolder = ++i < args.Length ? args[i] : throw new ArgumentException("--data needs a folder.");
-        else if (args[i] == "--json")
-            jsonFile = ++i < args.Length ? args[i] : throw new ArgumentException("--json needs a file.");
-        else
-            which = benchmarks.Append(Measurements.Verb).Contains(args[i]) ? args[i] : throw new ArgumentException($"'{args[i]}' is no benchmark: use {string.Join(", ", benchmarks[..^1])} or {benchmarks[^1]}.");
-    }
-    if (jsonFile is not null && which is not (null or "pytorch"))
-        throw new ArgumentException("--json writes the figures of pytorch alone.");
-
-    if (which == Measurements.Verb)
+    if (args is [Measurements.Verb])
     {
         Measurements.Run();
         return 0;
     }
+    string? which = null;
+    for (int i = 0; i < args.Length; i++)
+    {
+        string name = args[i];
+        if (numbers.ContainsKey(name))
+            numbers[name] = i + 1 < args.Length && int.TryParse(args[++i], out int number) && number > 0 ? number : throw new ArgumentException($"{name} needs a positive number.");
+        else if (paths.ContainsKey(name))
+            paths[name] = i + 1 < args.Length ? args[++i] : throw new ArgumentException($"{name} needs a path.");
+        else
+            which = benchmarks.ContainsKey(name) ? name : throw new ArgumentException($"'{name}' is no benchmark: use one of {string.Join(", ", benchmarks.Keys)}.");
+    }
+    if (paths["--json"] is not null && which is not (null or "pytorch"))
+        throw new ArgumentException("--json writes the figures of pytorch alone.");
+
     Console.WriteLine($"{DateTime.UtcNow:yyyy-MM-dd}, {Environment.ProcessorCount} processors, .NET {Environment.Version}");
-    if (which is null or "histories")
-        HistoryBenchmark.Run(numbers["--events"]);
-    if (which is null or "metrics")
-        MetricsBenchmark.Run(numbers["--rows"]);
-    if (which is null or "tables")
-        TableBenchmark.Run();
-    if (which is null or "attention")
-        AttentionBenchmark.Run();
-    if (which is null or "sharing")
-        SharingBenchmark.Run(dataFolder);
-    if (which is null or "kernels")
-        KernelBenchmarks.Run();
-    if (which is null or "pytorch")
-        PyTorchBenchmark.Run(jsonFile);
+    foreach ((string name, Action run) in benchmarks)
+    {
+        if (which is null || which == name)
+            run();
+    }
     return 0;
 }
-catch (Exception problem) when (problem is ArgumentException or InvalidDataException or EndOfStreamException)
+catch (Exception problem) when (problem is ArgumentException or InvalidDataException or IOException)
 {
     Console.Error.WriteLine($"error: {problem.Message}");
     return 1;

@@ -47,16 +47,12 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     /// <returns>[tokens, d], or [candidates, d].</returns>
     public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
-        bool isFused = _implementation == AttentionImplementation.Fused && x.dtype == ScalarType.Float32 && x.device.type == DeviceType.CPU;
+        bool isFused = _implementation == AttentionImplementation.Fused && TensorMemory.IsDirect(x);
         return _output.forward(isFused ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
     }
 
-    private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
-    {
-        Tensor asking = candidatesOnly ? x.narrow(0, plan.BehaviorCount, plan.CandidateCount) : x;
-        return EvoAttentionFunction.apply(
-            _query.forward(asking), _key.forward(x), _value.forward(x), _gate.forward(asking).sigmoid(), _temporal.Coefficients, plan, candidatesOnly);
-    }
+    private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => EvoAttentionFunction.apply(
+        x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients, plan, candidatesOnly);
 
     private Tensor Reference(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
     {

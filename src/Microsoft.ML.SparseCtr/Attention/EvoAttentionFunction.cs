@@ -1,13 +1,12 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// <see cref="EvoAttentionKernel"/> as a differentiable function of queries [queries, d], keys and values [tokens, d], gates [queries, 3·H] and RelTemporal's
-/// coefficients [H, 3], all float32 on the CPU; further of the plan and of whether the candidates are the only queries.
+/// <see cref="EvoAttentionKernel"/> as a differentiable function of the tokens [tokens, d], the weights of query, key, value [d, d] and gate [3·H, d],
+/// and RelTemporal's coefficients [H, 3], all float32 on the CPU; further of the plan and of whether the candidates are the only queries. The projections
+/// are part of it: as functions of their own they cost more than their arithmetic where batches are small.
 /// </summary>
 internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunction<EvoAttentionFunction>
 {
@@ -17,27 +16,57 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        List<Tensor> inputs = vars.OfType<Tensor>().Select(input => input.contiguous()).ToList();
-        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[^2], (bool)vars[^1]);
-        ctx.save_for_backward(inputs);
+        Tensor x = (Tensor)vars[0], query = (Tensor)vars[1], key = (Tensor)vars[2], value = (Tensor)vars[3], gate = (Tensor)vars[4];
+        Tensor coefficients = (Tensor)vars[5];
+        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
+        Tensor asking = Asking(x, plan, candidatesOnly);
+        Tensor queries = asking.mm(query.t()), keys = x.mm(key.t()), values = x.mm(value.t()), gates = asking.mm(gate.t()).sigmoid_();
+        ctx.save_for_backward([x, query, key, value, gate, coefficients, queries, keys, values, gates]);
         ctx.save_data(PlanKey, plan);
         ctx.save_data(CandidatesOnlyKey, candidatesOnly);
 
-        Tensor output = empty(inputs[0].shape);
-        Run(inputs, plan, candidatesOnly, output: output);
+        Tensor output = empty(queries.shape);
+        Run([queries, keys, values, gates, coefficients], plan, candidatesOnly, output: output);
         return output;
     }
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        List<Tensor> inputs = ctx.get_saved_variables();
+        List<Tensor> saved = ctx.get_saved_variables(), inputs = saved[6..10];
+        inputs.Add(saved[5]);
+        Tensor x = saved[0], query = saved[1], key = saved[2], value = saved[3], gate = saved[4], gates = saved[9];
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
-        List<Tensor> gradients = [empty(inputs[0].shape), zeros(inputs[1].shape), zeros(inputs[2].shape), empty(inputs[3].shape), empty(inputs[4].shape)];
-        Run(inputs, plan, candidatesOnly, outputGradient: grad_output.contiguous(), gradients: gradients);
-        return [.. gradients, null!, null!];
+        Tensor queries = empty(inputs[0].shape), keys = zeros(inputs[1].shape), values = zeros(inputs[2].shape), logits = empty(gates.shape);
+        Tensor coefficients = empty(inputs[4].shape);
+        Run(inputs, plan, candidatesOnly, outputGradient: grad_output.contiguous(), gradients: [queries, keys, values, logits, coefficients]);
+        MultiplyBySigmoidDerivative(TensorMemory.Floats(logits), TensorMemory.Floats(gates), logits.numel());
+
+        Tensor asking = Asking(x, plan, candidatesOnly), tokens = keys.mm(key).addmm_(values, value);
+        Asking(tokens, plan, candidatesOnly).addmm_(queries, query).addmm_(logits, gate);
+        return
+        [
+            tokens, queries.t().mm(asking), keys.t().mm(x), values.t().mm(x), logits.t().mm(asking), coefficients, null!, null!,
+        ];
     }
 
-    private static void Run(
+    private static Tensor Asking(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)
+        => candidatesOnly ? tokens.narrow(0, plan.BehaviorCount, plan.CandidateCount) : tokens;
+
+    /// <summary>The derivative of g = σ(s) is g·(1 − g).</summary>
+    private static void MultiplyBySigmoidDerivative(float* gradients, float* gates, long count)
+    {
+        for (long i = 0; i < count; i++)
+            gradients[i] *= gates[i] * (1 - gates[i]);
+    }
+
+    /// <summary>Runs the kernel.</summary>
+    /// <param name="inputs">Queries [queries, d], keys and values [tokens, d], gates [queries, 3·H] and coefficients.</param>
+    /// <param name="plan">Who sees whom.</param>
+    /// <param name="candidatesOnly">Whether the candidates are the only queries.</param>
+    /// <param name="output">[queries, d] of a forward pass.</param>
+    /// <param name="outputGradient">[queries, d] of a backward pass.</param>
+    /// <param name="gradients">Those of the inputs, which it makes; of keys and values, zeros to which it adds.</param>
+    internal static void Run(
         List<Tensor> inputs, EvoAttentionPlan plan, bool candidatesOnly, Tensor? output = null, Tensor? outputGradient = null, List<Tensor>? gradients = null)
     {
         int heads = (int)inputs[4].shape[0];
@@ -64,6 +93,5 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         GC.KeepAlive(outputGradient);
     }
 
-    private static float* Memory(Tensor? tensor)
-        => tensor is null ? null : (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+    private static float* Memory(Tensor? tensor) => tensor is null ? null : TensorMemory.Floats(tensor);
 }

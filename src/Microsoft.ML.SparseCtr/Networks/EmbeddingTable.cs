@@ -5,7 +5,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// A table of embeddings: [rows, e]. While it is trained, its gradients exist only for the rows that a batch looks up
-/// (<see cref="RowwiseAdamW"/>), so that a table of millions of rows costs no more than a small one.
+/// (<see cref="RowwiseOptimizer"/>), so that a table of millions of rows costs no more than a small one.
 /// </summary>
 internal sealed class EmbeddingTable : nn.Module<Tensor, Tensor>
 {
@@ -21,7 +21,7 @@ internal sealed class EmbeddingTable : nn.Module<Tensor, Tensor>
     public Parameter Weight => weight;
 
     /// <summary>What trains the table; null where nothing does, or gradients are wanted for the table as a whole.</summary>
-    public RowwiseAdamW? Optimizer { get; set; }
+    public RowwiseOptimizer? Optimizer { get; set; }
 
     /// <param name="rows">[n] rows of the table.</param>
     /// <returns>[n, e].</returns>

@@ -16,7 +16,7 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
     private readonly ModuleList<IdEmbedding> _sequenceTables, _candidateTables, _userTables;
     private readonly Linear _token;
     private readonly Linear? _candidateToken;
-    private readonly Dropout _tokenDropout, _dropout;
+    private readonly FusedDropout _tokenDropout, _dropout;
     private readonly ModuleList<SparseBlock> _blocks;
     private readonly RmsNorm _norm;
     private readonly Linear _hidden, _logit;
@@ -39,8 +39,8 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
         register_module("token", _token = nn.Linear(config.SequenceFields.Length * e, d));
         if (candidateInputs > 0)
             register_module("candidate_token", _candidateToken = nn.Linear(candidateInputs, d, hasBias: false));
-        register_module("token_dropout", _tokenDropout = nn.Dropout(tokenDropout));
-        register_module("dropout", _dropout = nn.Dropout(dropout));
+        register_module("token_dropout", _tokenDropout = new FusedDropout(tokenDropout));
+        register_module("dropout", _dropout = new FusedDropout(dropout));
         register_module("blocks", _blocks = new ModuleList<SparseBlock>(
             Enumerable.Range(0, config.NumberOfBlocks).Select(_ => new SparseBlock(config, dropout, attention)).ToArray()));
         register_module("norm", _norm = new RmsNorm(d));

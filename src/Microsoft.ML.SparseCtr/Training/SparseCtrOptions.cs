@@ -140,10 +140,13 @@ public sealed partial class SparseCtrTrainer
         /// </summary>
         public int RequestsPerHistory { get; set; } = 1;
 
-        /// <summary>Peak learning rate of AdamW. Positive; default 0.005.</summary>
+        /// <summary>Peak learning rate. Positive; default 0.005.</summary>
         public double LearningRate { get; set; } = 5e-3;
 
-        /// <summary>Decoupled weight decay of AdamW, on matrices and embeddings, not on biases, norms and RelTemporal. Default 0.01.</summary>
+        /// <summary>How the embeddings of ids are trained. Default: AdamW.</summary>
+        public EmbeddingOptimizer EmbeddingOptimizer { get; set; }
+
+        /// <summary>Decoupled weight decay, on matrices and embeddings, not on biases, norms and RelTemporal. Default 0.01.</summary>
         public double WeightDecay { get; set; } = 0.01;
 
         /// <summary>Share of the steps in which the learning rate rises; after them it falls to zero along a half cosine. 0 to 1; default 0.05.</summary>
@@ -204,12 +207,13 @@ public sealed partial class SparseCtrTrainer
             Between(BatchSize, 1, 1_000_000, nameof(BatchSize));
             Between(RequestsPerHistory, 1, 1_000_000, nameof(RequestsPerHistory));
             Positive(LearningRate, nameof(LearningRate));
+            options.Require(Enum.IsDefined(EmbeddingOptimizer), nameof(EmbeddingOptimizer), "one of its names", EmbeddingOptimizer);
             options.Require(double.IsFinite(WeightDecay) && WeightDecay >= 0, nameof(WeightDecay), "0 or more", WeightDecay);
             Between(WarmupFraction, 0, 1, nameof(WarmupFraction));
             Positive(GradientClipping, nameof(GradientClipping));
             Fraction(ValidationFraction, nameof(ValidationFraction));
             Between(EarlyStoppingPatience, 1, 10_000, nameof(EarlyStoppingPatience));
-            options.Require(Enum.IsDefined(AttentionImplementation), nameof(AttentionImplementation), "one of its values", AttentionImplementation);
+            options.Require(Enum.IsDefined(AttentionImplementation), nameof(AttentionImplementation), "one of its names", AttentionImplementation);
             options.Require(NumberOfThreads is null or >= 1, nameof(NumberOfThreads), "1 or more, or null", NumberOfThreads);
             options.Require(ShufflePoolSize >= 1, nameof(ShufflePoolSize), "1 or more", ShufflePoolSize);
 

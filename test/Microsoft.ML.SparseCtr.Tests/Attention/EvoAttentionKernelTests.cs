@@ -177,19 +177,19 @@ public class EvoAttentionKernelTests
         Dictionary<string, Tensor> Attend()
         {
             // Of the kernel alone: libtorch's products of matrices may differ with its own load.
-            var (queries, keys, values) = (Leaf(1), Leaf(2), Leaf(3));
-            Tensor gates = Numbers(4, plan.TokenCount * 12).sigmoid().reshape(plan.TokenCount, 12).requires_grad_();
-            Tensor coefficients = Numbers(5, 12).reshape(4, 3).requires_grad_();
-            Tensor output = EvoAttentionFunction.apply(queries, keys, values, gates, coefficients, plan, false);
-            output.backward([Numbers(6, plan.TokenCount * 20).reshape(plan.TokenCount, 20)]);
+            List<Tensor> inputs = [Matrix(1), Matrix(2), Matrix(3), Numbers(4, plan.TokenCount * 12).sigmoid(), Numbers(5, 12).reshape(4, 3)];
+            List<Tensor> gradients = inputs.Select(input => zeros_like(input)).ToList();
+            Tensor output = zeros_like(inputs[0]);
+            EvoAttentionFunction.Run(inputs, plan, false, output: output);
+            EvoAttentionFunction.Run(inputs, plan, false, outputGradient: Matrix(6), gradients: gradients);
             return new()
             {
-                ["output"] = output.detach(), ["queries"] = queries.grad!, ["keys"] = keys.grad!, ["values"] = values.grad!,
-                ["gates"] = gates.grad!, ["coefficients"] = coefficients.grad!,
+                ["output"] = output, ["queries"] = gradients[0], ["keys"] = gradients[1], ["values"] = gradients[2],
+                ["gates"] = gradients[3], ["coefficients"] = gradients[4],
             };
         }
 
-        Tensor Leaf(int seed) => Numbers(seed, plan.TokenCount * 20).reshape(plan.TokenCount, 20).requires_grad_();
+        Tensor Matrix(int seed) => Numbers(seed, plan.TokenCount * 20).reshape(plan.TokenCount, 20);
 
         static Tensor Numbers(int seed, int count)
         {

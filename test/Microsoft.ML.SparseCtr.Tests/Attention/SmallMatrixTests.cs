@@ -35,6 +35,24 @@ public class SmallMatrixTests
         Assert.All(row.Zip(logits).Where(pair => float.IsInfinity(pair.Second)), pair => Assert.Equal(0, pair.First));
     }
 
+    [Fact]
+    public void Sigmoids_are_those_of_doubles_from_end_to_end()
+    {
+        for (float x = -200; x < 200; x += 0.0137f)
+            Assert.Equal(1 / (1 + Math.Exp(-x)), SmallMatrix.Sigmoid(Vector.Create(x))[0], 3e-7 / (1 + Math.Exp(-x)) + 1e-37);
+    }
+
+    [Fact]
+    public unsafe void Sums_of_squares_are_those_of_doubles_for_any_length()
+    {
+        for (int count = 0; count < 70; count++)
+        {
+            float[] values = Enumerable.Range(0, count).Select(i => 1 + i / 3f).ToArray();
+            fixed (float* first = values)
+                Assert.Equal(values.Sum(value => (double)value * value), SmallMatrix.SumOfSquares(first, count), 1e-9);
+        }
+    }
+
     [Theory]
     [InlineData(1, 1, 1)]
     [InlineData(1, 7, 2)]

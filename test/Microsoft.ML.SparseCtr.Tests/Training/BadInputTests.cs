@@ -34,6 +34,7 @@ public class BadInputTests
         { "BatchSize", options => options.BatchSize = 0 },
         { "RequestsPerHistory", options => options.RequestsPerHistory = 0 },
         { "LearningRate", options => options.LearningRate = double.NaN },
+        { "EmbeddingOptimizer", options => options.EmbeddingOptimizer = (EmbeddingOptimizer)7 },
         { "WeightDecay", options => options.WeightDecay = -1 },
         { "WarmupFraction", options => options.WarmupFraction = 1.5 },
         { "GradientClipping", options => options.GradientClipping = 0 },

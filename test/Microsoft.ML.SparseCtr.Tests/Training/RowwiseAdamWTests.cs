@@ -16,7 +16,7 @@ public class RowwiseAdamWTests
     {
         manual_seed(1);
         using var table = new EmbeddingTable(Rows, Dimension, 0, 1);
-        table.Optimizer = new RowwiseAdamW(table, 0.9, 0.99, 1e-8, weightDecay);
+        table.Optimizer = new RowwiseAdamW(table, new AdamWRule(0.9, 0.99, 1e-8), weightDecay);
         var whole = new Parameter(table.Weight.detach().clone());
         using AdamW reference = optim.AdamW([new AdamW.ParamGroup([whole], 1e-2, 0.9, 0.99, 1e-8, weightDecay)]);
         var random = new Random(1);
@@ -47,6 +47,36 @@ public class RowwiseAdamWTests
         Assert.InRange(difference.max().item<float>(), 0, 2e-4);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(149)]
+    [InlineData(150)]
+    [InlineData(151)]
+    [InlineData(700)]
+    public void A_row_that_waits_for_any_number_of_steps_becomes_what_AdamW_makes_of_it(int wait)
+    {
+        manual_seed(1);
+        using var table = new EmbeddingTable(2, Dimension, 0, 1);
+        table.Optimizer = new RowwiseAdamW(table, new AdamWRule(0.9, 0.99, 1e-8), 0.1);
+        var whole = new Parameter(table.Weight.detach().clone());
+        using AdamW reference = optim.AdamW([new AdamW.ParamGroup([whole], 1e-2, 0.9, 0.99, 1e-8, 0.1)]);
+        for (int step = 0; step <= 10 + wait; step++)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Tensor row = tensor(new long[] { step is < 10 || step == 10 + wait ? 1 : 0 }), target = randn(1, Dimension);
+            reference.zero_grad();
+            (table.forward(row) - target).square().sum().backward();
+            table.Optimizer.CollectGradients();
+            (whole.index_select(0, row) - target).square().sum().backward();
+            foreach (optim.ILearningRateController group in reference.ParamGroups)
+                group.LearningRate = 1e-2 * (1 + Math.Sin(step / 10.0)) / 2;
+            reference.step();
+            table.Optimizer.Update(reference.ParamGroups.First().LearningRate, scale: 1);
+        }
+        table.Optimizer.Complete(fillUnseenRows: false);
+        Assert.InRange((table.Weight - whole).abs().max().item<float>(), 0, 1e-4);
+    }
+
     [Fact]
     public void Scaled_gradients_are_those_of_a_clipped_norm()
     {
@@ -54,7 +84,7 @@ public class RowwiseAdamWTests
         {
             manual_seed(1);
             using var table = new EmbeddingTable(Rows, Dimension, 0, 1);
-            table.Optimizer = new RowwiseAdamW(table, 0.9, 0.99, 1e-8, 0);
+            table.Optimizer = new RowwiseAdamW(table, new AdamWRule(0.9, 0.99, 1e-8), 0);
             for (int step = 0; step < 3; step++)
             {
                 (table.forward(arange(0, 4)) * factor).square().sum().backward();
@@ -72,7 +102,7 @@ public class RowwiseAdamWTests
     public void Rows_never_looked_up_get_the_missing_keys_or_where_none_was_missing_the_mean_of_the_others(bool missingWasSeen)
     {
         using var table = new EmbeddingTable(Rows, Dimension, 0, 1);
-        table.Optimizer = new RowwiseAdamW(table, 0.9, 0.99, 1e-8, 0.01);
+        table.Optimizer = new RowwiseAdamW(table, new AdamWRule(0.9, 0.99, 1e-8), 0.01);
         table.forward(tensor(missingWasSeen ? new long[] { 0, 2, 4 } : [2, 4])).square().sum().backward();
         table.Optimizer.CollectGradients();
         table.Optimizer.Update(1e-2, scale: 1);

@@ -1,0 +1,83 @@
+using System.Numerics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// Dropout. Of floats in the CPU's memory, .NET code draws what is dropped, a vector at a time: libtorch draws number by number, which took longer than a
+/// block's products. It draws from a generator of its own that begins with a number of libtorch's.
+/// </summary>
+internal sealed class FusedDropout(double probability) : nn.Module<Tensor, Tensor>(nameof(FusedDropout))
+{
+    private Random? _seeds;
+
+    public override Tensor forward(Tensor x)
+    {
+        if (!training || probability == 0)
+            return x;
+        if (!TensorMemory.IsDirect(x))
+            return nn.functional.dropout(x, probability);
+        _seeds ??= new Random((int)(int.MaxValue * rand(1, ScalarType.Float64).item<double>()));
+        return DropoutFunction.apply(x, probability, _seeds.Next());
+    }
+}
+
+/// <summary>Dropout of a tensor with a probability and a seed, which gives the same mask again in the backward pass.</summary>
+internal sealed unsafe class DropoutFunction : autograd.SingleTensorFunction<DropoutFunction>
+{
+    private const string ProbabilityKey = "probability", SeedKey = "seed";
+
+    public override string Name => nameof(FusedDropout);
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        ctx.save_data(ProbabilityKey, vars[1]);
+        ctx.save_data(SeedKey, vars[2]);
+        return Masked((Tensor)vars[0], (double)vars[1], (int)vars[2]);
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        => [Masked(grad_output, (double)ctx.get_data(ProbabilityKey)!, (int)ctx.get_data(SeedKey)!), null!, null!];
+
+    private static Tensor Masked(Tensor x, double probability, int seed)
+    {
+        Tensor from = x.contiguous(), to = empty(x.shape);
+        Mask(TensorMemory.Floats(from), TensorMemory.Floats(to), x.numel(), probability, seed);
+        GC.KeepAlive(from);
+        return to;
+    }
+
+    /// <summary>Each lane draws by xorshift (Marsaglia, 2003).</summary>
+    private static void Mask(float* from, float* to, long count, double probability, int seed)
+    {
+        var random = new Random(seed);
+        Span<uint> states = stackalloc uint[Vector<uint>.Count];
+        foreach (ref uint state in states)
+            state = (uint)random.Next() + 1;
+        Vector<uint> drawn = new(states), threshold = Vector.Create((uint)(probability * uint.MaxValue));
+        Vector<float> scale = Vector.Create((float)(1 / (1 - probability)));
+        long i = 0;
+        for (; i + Vector<float>.Count <= count; i += Vector<float>.Count)
+        {
+            drawn = Next(drawn);
+            Keep(drawn, threshold, Vector.Load(from + i) * scale).Store(to + i);
+        }
+        if (i < count)
+        {
+            Vector<float> kept = Keep(Next(drawn), threshold, scale);
+            for (int lane = 0; i < count; i++, lane++)
+                to[i] = from[i] * kept[lane];
+        }
+    }
+
+    private static Vector<uint> Next(Vector<uint> state)
+    {
+        state ^= Vector.ShiftLeft(state, 13);
+        state ^= Vector.ShiftRightLogical(state, 17);
+        return state ^ Vector.ShiftLeft(state, 5);
+    }
+
+    private static Vector<float> Keep(Vector<uint> drawn, Vector<uint> threshold, Vector<float> values)
+        => Vector.ConditionalSelect(Vector.AsVectorSingle(Vector.LessThan(drawn, threshold)), Vector<float>.Zero, values);
+}

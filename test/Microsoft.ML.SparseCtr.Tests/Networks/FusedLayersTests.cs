@@ -1,0 +1,102 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+/// <summary>Layers that are one function in float32 on the CPU, against their tensor operators, which float64 takes.</summary>
+public class FusedLayersTests
+{
+    [Theory]
+    [InlineData(1, 8)]
+    [InlineData(5, 32)]
+    [InlineData(0, 32)]
+    [InlineData(300, 40)]
+    [InlineData(7, 12)]
+    public void RmsNorm_equals_its_operators(int rows, int dimension) => AssertAsOperators(() => new RmsNorm(dimension), rows, dimension);
+
+    [Theory]
+    [InlineData(1, 8, 8)]
+    [InlineData(5, 32, 64)]
+    [InlineData(0, 32, 64)]
+    [InlineData(300, 20, 40)]
+    [InlineData(7, 9, 12)]
+    public void SwiGlu_equals_its_operators(int rows, int dimension, int width) => AssertAsOperators(() => new SwiGlu(dimension, width), rows, dimension);
+
+    private static void AssertAsOperators(Func<nn.Module<Tensor, Tensor>> create, int rows, int dimension)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<string, Tensor> actual = Compute(float32), expected = Compute(float64);
+        foreach ((string name, Tensor values) in expected)
+        {
+            Assert.Equal(values.shape, actual[name].shape);
+            if (values.numel() == 0)
+                continue;
+            double error = (actual[name].to(float64) - values).abs().max().item<double>(), size = values.abs().max().item<double>();
+            Assert.True(error <= 1e-5 * (size + 1e-2), $"{name}: off by {error} where values are up to {size}");
+        }
+
+        Dictionary<string, Tensor> Compute(ScalarType type)
+        {
+            manual_seed(1);
+            nn.Module<Tensor, Tensor> layer = create();
+            using (no_grad())
+            {
+                foreach (Parameter parameter in layer.parameters())
+                    parameter.normal_(0.5, 1);
+            }
+            // What is not contiguous, and values far from zero.
+            Tensor x = (5 * randn(dimension, rows)).t(), gradient = randn(dimension, rows).t();
+            layer.to(type);
+            x = x.to(type).detach().requires_grad_();
+            Tensor output = layer.forward(x);
+            output.backward([gradient.to(type)]);
+            var result = new Dictionary<string, Tensor> { ["output"] = output.detach(), ["input"] = x.grad! };
+            foreach ((string name, Parameter parameter) in layer.named_parameters())
+                result[name] = parameter.grad!;
+            return result;
+        }
+    }
+
+    [Fact]
+    public void Dropout_drops_that_share_and_scales_what_is_left()
+    {
+        manual_seed(1);
+        using var dropout = new FusedDropout(0.2);
+        Tensor x = ones(1_001, 33).requires_grad_();
+        Tensor dropped = dropout.forward(x);
+        dropped.backward([2 * ones_like(x)]);
+
+        float[] values = dropped.detach().data<float>().ToArray();
+        Assert.Equal([0, 1 / 0.8f], values.Distinct().Order());
+        Assert.InRange(values.Count(value => value == 0) / (double)values.Length, 0.19, 0.21);
+        Assert.Equal(values.Select(value => 2 * value), x.grad!.data<float>().ToArray());
+        // Neighbours, across and along rows, are dropped independently: both in 0.2² of the cases.
+        foreach (int distance in new[] { 1, 2, 4, 8, 16, 32, 33 })
+            Assert.InRange(values.Zip(values.Skip(distance)).Count(pair => pair is (0, 0)) / (double)values.Length, 0.035, 0.045);
+    }
+
+    [Fact]
+    public void Dropout_draws_anew_each_time_and_the_same_from_the_same_seed()
+    {
+        float[][] twice = Twice();
+        Assert.NotEqual(twice[0], twice[1]);
+        Assert.Equal(twice, Twice());
+
+        static float[][] Twice()
+        {
+            manual_seed(3);
+            using var dropout = new FusedDropout(0.5);
+            return [dropout.forward(ones(50)).data<float>().ToArray(), dropout.forward(ones(50)).data<float>().ToArray()];
+        }
+    }
+
+    [Fact]
+    public void Dropout_does_nothing_but_in_training()
+    {
+        using var dropout = new FusedDropout(0.5);
+        dropout.eval();
+        Tensor x = randn(20);
+        Assert.True(dropout.forward(x).equal(x).all().item<bool>());
+    }
+}
