@@ -6,7 +6,10 @@ namespace Microsoft.ML.SparseCtr;
 internal static class KeyBinding
 {
     /// <summary>The configuration with the key counts and numeric sizes of a schema, whose columns have been checked.</summary>
-    public static SparseCtrConfig Bind(SparseCtrConfig config, DataViewSchema schema)
+    /// <param name="config">The configuration.</param>
+    /// <param name="schema">The schema of the training data.</param>
+    /// <param name="optimizer">What the embeddings are going to be trained by, for which there must be memory.</param>
+    public static SparseCtrConfig Bind(SparseCtrConfig config, DataViewSchema schema, EmbeddingOptimizer optimizer)
     {
         foreach (KeyField field in config.SequenceFields.Where(field => field.ColumnName is not null))
             CheckSameKeys(schema[field.ColumnName!], schema[field.HistoryColumnName!]);
@@ -21,7 +24,7 @@ internal static class KeyBinding
                 StandardDeviation = Enumerable.Repeat(1f, SizeOf(schema[field.ColumnName])).ToArray(),
             }).ToArray(),
         };
-        CheckMemory(bound);
+        CheckMemory(bound, optimizer);
         return bound;
 
         KeyField WithCount(KeyField field)
@@ -69,10 +72,10 @@ internal static class KeyBinding
         }
     }
 
-    /// <summary>Training holds weights, two moments and the best weights so far of every table.</summary>
-    private static void CheckMemory(SparseCtrConfig config)
+    /// <summary>Training holds weights and the best weights so far of every table, and AdamW two moments.</summary>
+    private static void CheckMemory(SparseCtrConfig config, EmbeddingOptimizer optimizer)
     {
-        const long copies = 4;
+        long copies = optimizer == EmbeddingOptimizer.AdamW ? 4 : 2;
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         foreach (KeyField field in config.AllFields)
         {
@@ -82,7 +85,7 @@ internal static class KeyBinding
                 throw new InvalidOperationException(
                     $"Column '{field.ColumnName ?? field.HistoryColumnName}' has {field.KeyCount:N0} keys: training its embeddings of dimension "
                     + $"{config.EmbeddingDimension} takes {bytes / 1e9:N1} GB, and this machine has {available / 1e9:N1} GB. "
-                    + $"Use {nameof(SparseCtrTrainer.Options.MaximumTableRows)}, fewer keys (such as Hash with fewer bits) "
+                    + $"Use {nameof(SparseCtrTrainer.Options.MaximumTableRows)}, {nameof(EmbeddingOptimizer)}.{nameof(EmbeddingOptimizer.RowwiseAdagrad)}, fewer keys (such as Hash with fewer bits) "
                     + $"or a smaller {nameof(SparseCtrTrainer.Options.EmbeddingDimension)}.");
             }
         }

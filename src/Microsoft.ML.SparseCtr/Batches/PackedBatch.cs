@@ -5,12 +5,16 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>Keys of a field that may have several per candidate: one flat list, and which candidate each belongs to.</summary>
 /// <param name="Keys">[keys] the keys.</param>
-/// <param name="Bag">[keys] the candidate of each.</param>
-/// <param name="InverseLength">[candidates, 1] one over the number of the candidate's keys.</param>
-internal sealed record KeyBags(Tensor Keys, Tensor Bag, Tensor InverseLength)
+/// <param name="Bags">Where they belong; null where every candidate has one key.</param>
+internal sealed record KeyBags(Tensor Keys, Bags? Bags)
 {
-    public IEnumerable<Tensor> Tensors => [Keys, Bag, InverseLength];
+    public IEnumerable<Tensor> Tensors => Bags is null ? [Keys] : [Keys, Bags.Candidate, Bags.InverseLength];
 }
+
+/// <summary>Keys by the candidates that they belong to.</summary>
+/// <param name="Candidate">[keys] the candidate of each.</param>
+/// <param name="InverseLength">[candidates, 1] one over the number of the candidate's keys.</param>
+internal sealed record Bags(Tensor Candidate, Tensor InverseLength);
 
 /// <summary>
 /// Requests as the network takes them: all tokens of the batch in one row of tensors, the behaviors of all requests first and then their
@@ -54,8 +58,8 @@ internal sealed class PackedBatch : IDisposable
         var packed = new PackedBatch
         {
             SequenceKeys = SequenceKeysOf(requests, impressions, config, isDropped).Select(keys => tensor(keys, device: device)).ToArray(),
-            CandidateKeys = config.CandidateFields.Select((_, i) => Bags(impressions, impression => impression.CandidateKeys[i])).ToArray(),
-            UserKeys = config.UserFields.Select((_, i) => Bags(impressions, impression => impression.UserKeys[i])).ToArray(),
+            CandidateKeys = config.CandidateFields.Select((_, i) => KeyBagsOf(impression => impression.CandidateKeys[i])).ToArray(),
+            UserKeys = config.UserFields.Select((_, i) => KeyBagsOf(impression => impression.UserKeys[i])).ToArray(),
             Numbers = tensor(Standardized(impressions, config), dtype, device).reshape(impressions.Length, config.NumericDimension),
             Labels = tensor(impressions.Select(impression => impression.Label).ToArray(), dtype, device),
             Plan = EvoAttentionPlan.Create(requests, config),
@@ -64,23 +68,15 @@ internal sealed class PackedBatch : IDisposable
             tensor.DetachFromDisposeScope();
         return packed;
 
-        KeyBags Bags(Impression[] rows, Func<Impression, int[]> keysOf)
+        KeyBags KeyBagsOf(Func<Impression, int[]> keysOf)
         {
-            var keys = new List<long>();
-            var bag = new List<long>();
-            var inverseLength = new double[rows.Length];
-            for (int row = 0; row < rows.Length; row++)
-            {
-                int[] own = keysOf(rows[row]);
-                inverseLength[row] = 1.0 / own.Length;
-                foreach (int key in own)
-                {
-                    keys.Add(key);
-                    bag.Add(row);
-                }
-            }
-            return new KeyBags(tensor(keys.ToArray(), device: device), tensor(bag.ToArray(), device: device),
-                tensor(inverseLength, dtype, device).reshape(rows.Length, 1));
+            long[] keys = impressions.SelectMany(keysOf).Select(key => (long)key).ToArray();
+            if (keys.Length == impressions.Length)
+                return new KeyBags(tensor(keys, device: device), null);
+            long[] candidates = impressions.SelectMany((impression, candidate) => Enumerable.Repeat((long)candidate, keysOf(impression).Length)).ToArray();
+            double[] inverseLength = impressions.Select(impression => 1.0 / keysOf(impression).Length).ToArray();
+            return new KeyBags(tensor(keys, device: device),
+                new Bags(tensor(candidates, device: device), tensor(inverseLength, dtype, device).reshape(impressions.Length, 1)));
         }
     }
 

@@ -98,8 +98,13 @@ internal sealed class SparseCtrNetwork : nn.Module<PackedBatch, Tensor>
         for (int i = 0; i < fields.Length; i++)
         {
             Tensor embedded = tables[i].forward(fields[i].Keys);
-            Tensor sums = zeros(fields[i].InverseLength.shape[0], embedded.shape[1], embedded.dtype, embedded.device);
-            yield return sums.index_add(0, fields[i].Bag, embedded, 1) * fields[i].InverseLength;
+            if (fields[i].Bags is not Bags bags)
+            {
+                yield return embedded;
+                continue;
+            }
+            Tensor sums = zeros(bags.InverseLength.shape[0], embedded.shape[1], embedded.dtype, embedded.device);
+            yield return sums.index_add(0, bags.Candidate, embedded, 1) * bags.InverseLength;
         }
     }
 

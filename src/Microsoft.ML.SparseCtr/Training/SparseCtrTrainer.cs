@@ -54,7 +54,7 @@ public sealed partial class SparseCtrTrainer : IEstimator<SparseCtrTransformer>
             CheckColumns(MLNetInternals.ShapeOf(validationData.Schema));
 
         using IChannel channel = _host.Start("Training");
-        SparseCtrConfig config = KeyBinding.Bind(_options.ToConfig(), trainData.Schema);
+        SparseCtrConfig config = KeyBinding.Bind(_options.ToConfig(), trainData.Schema, _options.EmbeddingOptimizer);
         if (validationData is not null)
             KeyBinding.Check(config, validationData.Schema);
         int seed = _options.Seed ?? MLNetInternals.SeedOf(_host) ?? Random.Shared.Next();
