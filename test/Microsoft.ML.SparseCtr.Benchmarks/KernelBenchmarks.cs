@@ -39,8 +39,7 @@ public unsafe class AttentionKernelBenchmark
     private readonly SparseCtrConfig _sizes = BenchmarkRequests.Sizes;
     private readonly Random _random = new(1);
     private EvoAttentionPlan? _plan;
-    private float* _queries, _keys, _values, _gates, _coefficients, _output;
-    private float* _queryGradient, _keyGradient, _valueGradient, _gateGradient, _coefficientGradient;
+    private float* _queriesAndGates, _keysAndValues, _coefficients, _output, _queriesAndGatesGradient, _keysAndValuesGradient, _coefficientGradient;
 
     [Params(512, 2_048, 8_192)]
     public int Tokens { get; set; }
@@ -49,17 +48,13 @@ public unsafe class AttentionKernelBenchmark
     public void SetUp()
     {
         _plan = BenchmarkRequests.PlanOf(BenchmarkRequests.Batch(Tokens, 1));
-        int all = Tokens * _sizes.ModelDimension, gates = Tokens * EvoAttentionLayout.Branches * _sizes.NumberOfHeads, coefficients = 3 * _sizes.NumberOfHeads;
-        _queries = Numbers(all);
-        _keys = Numbers(all);
-        _values = Numbers(all);
-        _gates = Numbers(gates);
+        int d = _sizes.ModelDimension, gates = EvoAttentionLayout.Branches * _sizes.NumberOfHeads, coefficients = 3 * _sizes.NumberOfHeads;
+        _queriesAndGates = Numbers(Tokens * (d + gates));
+        _keysAndValues = Numbers(Tokens * 2 * d);
         _coefficients = Numbers(coefficients);
-        _output = Numbers(all);
-        _queryGradient = Numbers(all);
-        _keyGradient = Numbers(all);
-        _valueGradient = Numbers(all);
-        _gateGradient = Numbers(gates);
+        _output = Numbers(Tokens * d);
+        _queriesAndGatesGradient = Numbers(Tokens * (d + gates));
+        _keysAndValuesGradient = Numbers(Tokens * 2 * d);
         _coefficientGradient = Numbers(coefficients);
     }
 
@@ -75,18 +70,14 @@ public unsafe class AttentionKernelBenchmark
         CandidatesOnly = false,
         Heads = _sizes.NumberOfHeads,
         HeadDimension = _sizes.ModelDimension / _sizes.NumberOfHeads,
-        Queries = _queries,
-        Keys = _keys,
-        Values = _values,
-        Gates = _gates,
+        QueriesAndGates = _queriesAndGates,
+        KeysAndValues = _keysAndValues,
         Coefficients = _coefficients,
         Output = isBackward ? null : _output,
         // Any numbers do.
         OutputGradient = isBackward ? _output : null,
-        QueryGradient = _queryGradient,
-        KeyGradient = _keyGradient,
-        ValueGradient = _valueGradient,
-        GateGradient = _gateGradient,
+        QueriesAndGatesGradient = _queriesAndGatesGradient,
+        KeysAndValuesGradient = _keysAndValuesGradient,
         CoefficientGradient = _coefficientGradient,
     }.Run();
 

@@ -16,7 +16,7 @@ internal sealed class Measurements
     public const string Verb = "measured";
 
     /// <summary>Threads as the trainer chooses them for d below 256: one for libtorch, all for attention.</summary>
-    public const int LibTorchThreads = 1;
+    public const int LibTorchThreads = 2;
 
     private readonly Dictionary<string, Action> _actions = [];
     private Request[] _requests = [];

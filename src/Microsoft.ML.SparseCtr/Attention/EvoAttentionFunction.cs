@@ -6,7 +6,7 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>
 /// <see cref="EvoAttentionKernel"/> as a differentiable function of the tokens [tokens, d], the weights of query, key, value [d, d] and gate [3·H, d],
 /// and RelTemporal's coefficients [H, 3], all float32 on the CPU; further of the plan and of whether the candidates are the only queries. The projections
-/// are part of it: as functions of their own they cost more than their arithmetic where batches are small.
+/// are part of it, queries and gates as one product and keys and values as another: one by one they cost more than their arithmetic.
 /// </summary>
 internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunction<EvoAttentionFunction>
 {
@@ -19,78 +19,78 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         Tensor x = (Tensor)vars[0], query = (Tensor)vars[1], key = (Tensor)vars[2], value = (Tensor)vars[3], gate = (Tensor)vars[4];
         Tensor coefficients = (Tensor)vars[5];
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
-        Tensor asking = Asking(x, plan, candidatesOnly);
-        Tensor queries = asking.mm(query.t()), keys = x.mm(key.t()), values = x.mm(value.t()), gates = asking.mm(gate.t()).sigmoid_();
-        ctx.save_for_backward([x, query, key, value, gate, coefficients, queries, keys, values, gates]);
+        Tensor queryAndGate = cat([query, gate], 0), keyAndValue = cat([key, value], 0);
+        Tensor queriesAndGates = Asking(x, plan, candidatesOnly).mm(queryAndGate.t()), keysAndValues = x.mm(keyAndValue.t());
+        long d = query.shape[0];
+        queriesAndGates.narrow(1, d, queriesAndGates.shape[1] - d).sigmoid_();
+        ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, queriesAndGates, keysAndValues]);
         ctx.save_data(PlanKey, plan);
         ctx.save_data(CandidatesOnlyKey, candidatesOnly);
 
-        Tensor output = empty(queries.shape);
-        Run([queries, keys, values, gates, coefficients], plan, candidatesOnly, output: output);
+        Tensor output = empty(queriesAndGates.shape[0], d);
+        Run(queriesAndGates, keysAndValues, coefficients, plan, candidatesOnly, output: output);
         return output;
     }
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
-        List<Tensor> saved = ctx.get_saved_variables(), inputs = saved[6..10];
-        inputs.Add(saved[5]);
-        Tensor x = saved[0], query = saved[1], key = saved[2], value = saved[3], gate = saved[4], gates = saved[9];
+        List<Tensor> saved = ctx.get_saved_variables();
+        (Tensor x, Tensor queryAndGate, Tensor keyAndValue, Tensor coefficients) = (saved[0], saved[1], saved[2], saved[3]);
+        (Tensor queriesAndGates, Tensor keysAndValues) = (saved[4], saved[5]);
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
-        Tensor queries = empty(inputs[0].shape), keys = zeros(inputs[1].shape), values = zeros(inputs[2].shape), logits = empty(gates.shape);
-        Tensor coefficients = empty(inputs[4].shape);
-        Run(inputs, plan, candidatesOnly, outputGradient: grad_output.contiguous(), gradients: [queries, keys, values, logits, coefficients]);
-        MultiplyBySigmoidDerivative(TensorMemory.Floats(logits), TensorMemory.Floats(gates), logits.numel());
+        (Tensor askedGradient, Tensor seenGradient) = (empty(queriesAndGates.shape), zeros(keysAndValues.shape));
+        Tensor coefficientGradient = empty(coefficients.shape);
+        Run(queriesAndGates, keysAndValues, coefficients, plan, candidatesOnly, outputGradient: grad_output.contiguous(),
+            gradients: (askedGradient, seenGradient, coefficientGradient));
+        long d = grad_output.shape[1];
+        MultiplyBySigmoidDerivative(TensorMemory.Floats(askedGradient), TensorMemory.Floats(queriesAndGates), askedGradient.shape[0], d, askedGradient.shape[1]);
 
-        Tensor asking = Asking(x, plan, candidatesOnly), tokens = keys.mm(key).addmm_(values, value);
-        Asking(tokens, plan, candidatesOnly).addmm_(queries, query).addmm_(logits, gate);
+        Tensor tokenGradient = seenGradient.mm(keyAndValue);
+        Asking(tokenGradient, plan, candidatesOnly).addmm_(askedGradient, queryAndGate);
+        Tensor askedWeights = askedGradient.t().mm(Asking(x, plan, candidatesOnly)), seenWeights = seenGradient.t().mm(x);
         return
         [
-            tokens, queries.t().mm(asking), keys.t().mm(x), values.t().mm(x), logits.t().mm(asking), coefficients, null!, null!,
+            tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
+            askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!,
         ];
     }
 
     private static Tensor Asking(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)
         => candidatesOnly ? tokens.narrow(0, plan.BehaviorCount, plan.CandidateCount) : tokens;
 
-    /// <summary>The derivative of g = σ(s) is g·(1 − g).</summary>
-    private static void MultiplyBySigmoidDerivative(float* gradients, float* gates, long count)
+    /// <summary>The derivative of g = σ(s) is g·(1 − g). The gates are the columns behind the queries.</summary>
+    private static void MultiplyBySigmoidDerivative(float* gradients, float* gates, long rows, long first, long columns)
     {
-        for (long i = 0; i < count; i++)
-            gradients[i] *= gates[i] * (1 - gates[i]);
+        for (long row = 0; row < rows; row++, gradients += columns, gates += columns)
+        {
+            for (long i = first; i < columns; i++)
+                gradients[i] *= gates[i] * (1 - gates[i]);
+        }
     }
 
-    /// <summary>Runs the kernel.</summary>
-    /// <param name="inputs">Queries [queries, d], keys and values [tokens, d], gates [queries, 3·H] and coefficients.</param>
-    /// <param name="plan">Who sees whom.</param>
-    /// <param name="candidatesOnly">Whether the candidates are the only queries.</param>
-    /// <param name="output">[queries, d] of a forward pass.</param>
-    /// <param name="outputGradient">[queries, d] of a backward pass.</param>
-    /// <param name="gradients">Those of the inputs, which it makes; of keys and values, zeros to which it adds.</param>
+    /// <summary>Runs the kernel forward, where an output is given, or backward. All tensors are as it names them, and contiguous.</summary>
     internal static void Run(
-        List<Tensor> inputs, EvoAttentionPlan plan, bool candidatesOnly, Tensor? output = null, Tensor? outputGradient = null, List<Tensor>? gradients = null)
+        Tensor queriesAndGates, Tensor keysAndValues, Tensor coefficients, EvoAttentionPlan plan, bool candidatesOnly,
+        Tensor? output = null, Tensor? outputGradient = null, (Tensor QueriesAndGates, Tensor KeysAndValues, Tensor Coefficients)? gradients = null)
     {
-        int heads = (int)inputs[4].shape[0];
+        int heads = (int)coefficients.shape[0];
         new EvoAttentionKernel
         {
             Plan = plan,
             CandidatesOnly = candidatesOnly,
             Heads = heads,
-            HeadDimension = (int)inputs[0].shape[1] / heads,
-            Queries = Memory(inputs[0]),
-            Keys = Memory(inputs[1]),
-            Values = Memory(inputs[2]),
-            Gates = Memory(inputs[3]),
-            Coefficients = Memory(inputs[4]),
+            HeadDimension = (int)keysAndValues.shape[1] / (2 * heads),
+            QueriesAndGates = TensorMemory.Floats(queriesAndGates),
+            KeysAndValues = TensorMemory.Floats(keysAndValues),
+            Coefficients = TensorMemory.Floats(coefficients),
             Output = Memory(output),
             OutputGradient = Memory(outputGradient),
-            QueryGradient = Memory(gradients?[0]),
-            KeyGradient = Memory(gradients?[1]),
-            ValueGradient = Memory(gradients?[2]),
-            GateGradient = Memory(gradients?[3]),
-            CoefficientGradient = Memory(gradients?[4]),
+            QueriesAndGatesGradient = Memory(gradients?.QueriesAndGates),
+            KeysAndValuesGradient = Memory(gradients?.KeysAndValues),
+            CoefficientGradient = Memory(gradients?.Coefficients),
         }.Run();
-        GC.KeepAlive(inputs);
-        GC.KeepAlive(outputGradient);
+        GC.KeepAlive((queriesAndGates, keysAndValues, coefficients));
+        GC.KeepAlive((output, outputGradient, gradients));
     }
 
     private static float* Memory(Tensor? tensor) => tensor is null ? null : TensorMemory.Floats(tensor);

@@ -38,17 +38,17 @@ internal sealed unsafe class EvoAttentionKernel
     /// <summary>d.</summary>
     public int Dimension => Heads * HeadDimension;
 
-    /// <summary>[queries, d].</summary>
-    public required float* Queries { get; init; }
+    /// <summary>From a query to the next.</summary>
+    public int QueryStride => Dimension + EvoAttentionLayout.Branches * Heads;
 
-    /// <summary>[tokens, d].</summary>
-    public required float* Keys { get; init; }
+    /// <summary>From a key to the next.</summary>
+    public int KeyStride => 2 * Dimension;
 
-    /// <summary>[tokens, d].</summary>
-    public required float* Values { get; init; }
+    /// <summary>[queries, d + 3·H] the queries, and behind each its gates [3, H], between 0 and 1.</summary>
+    public required float* QueriesAndGates { get; init; }
 
-    /// <summary>[queries, 3, H], each between 0 and 1.</summary>
-    public required float* Gates { get; init; }
+    /// <summary>[tokens, 2·d] the keys, and behind each its value.</summary>
+    public required float* KeysAndValues { get; init; }
 
     /// <summary>[H, 3] RelTemporal's −a, b and c.</summary>
     public required float* Coefficients { get; init; }
@@ -62,10 +62,8 @@ internal sealed unsafe class EvoAttentionKernel
     /// </summary>
     public float* OutputGradient { get; init; }
 
-    public float* QueryGradient { get; init; }
-    public float* KeyGradient { get; init; }
-    public float* ValueGradient { get; init; }
-    public float* GateGradient { get; init; }
+    public float* QueriesAndGatesGradient { get; init; }
+    public float* KeysAndValuesGradient { get; init; }
     public float* CoefficientGradient { get; init; }
 
     public bool IsBackward => OutputGradient != null;

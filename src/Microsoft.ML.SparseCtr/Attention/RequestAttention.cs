@@ -131,8 +131,8 @@ internal sealed unsafe class RequestAttention
             GatherTime(chunk - _request.Chunks.From, _plan.Chunks[chunk].To - 1);
             GatherTokens(_plan.TransitionsOf(chunk), ColumnOfTransitions(chunk));
         }
-        GatherMeans(_call.Keys, _keys);
-        GatherMeans(_call.Values, _values);
+        GatherMeans(_call.KeysAndValues, _keys);
+        GatherMeans(_call.KeysAndValues + _call.Dimension, _values);
         GatherTokens(_local, _firstLocal);
         GatherTokens(_request.Candidates, _firstCandidate);
         for (int column = _columns; column < _stride; column++)
@@ -161,8 +161,8 @@ internal sealed unsafe class RequestAttention
         for (int token = tokens.From; token < tokens.To; token++, column++)
         {
             GatherTime(column, token);
-            GatherRow(RowOf(_call.Keys, token), 1, _keys, column);
-            GatherRow(RowOf(_call.Values, token), 1, _values, column);
+            GatherRow(RowOf(_call.KeysAndValues, token), 1, _keys, column);
+            GatherRow(RowOf(_call.KeysAndValues + _call.Dimension, token), 1, _values, column);
         }
     }
 
@@ -198,7 +198,7 @@ internal sealed unsafe class RequestAttention
     }
 
     /// <summary>The heads' part of a token's row.</summary>
-    private float* RowOf(float* matrix, int token) => matrix + (long)token * _call.Dimension + _heads.From * _call.HeadDimension;
+    private float* RowOf(float* keysOrValues, int token) => keysOrValues + (long)token * _call.KeyStride + _heads.From * _call.HeadDimension;
 
     private void GatherRow(float* row, float scale, Buffer<float> matrices, int column)
     {
@@ -230,8 +230,8 @@ internal sealed unsafe class RequestAttention
     /// <summary>Adds the gradients of the columns to those of the tokens that they came from.</summary>
     private void ScatterGradients()
     {
-        Scatter(_keyGradients, _call.KeyGradient);
-        Scatter(_valueGradients, _call.ValueGradient);
+        Scatter(_keyGradients, _call.KeysAndValuesGradient);
+        Scatter(_valueGradients, _call.KeysAndValuesGradient + _call.Dimension);
     }
 
     private void Scatter(Buffer<float> gradients, float* tokens)
@@ -362,12 +362,12 @@ internal sealed unsafe class RequestAttention
             for (int branch = 0; branch < Branches; branch++)
             {
                 float* logits = InBranch(_logits, row, branch);
-                CopyScaled(logits, _call.Gates[GateOf(row, branch, head)] * scales[row * Branches + branch], logits, WidthOf(branch));
+                CopyScaled(logits, *GateOf(_call.QueriesAndGates, row, branch, head) * scales[row * Branches + branch], logits, WidthOf(branch));
             }
         }
         Clear(_output, _rows * _padded);
         MultiplyByColumns(_logits, _values, head, _output);
-        StoreRows(_output, 1, _call.Output, head);
+        StoreRows(_output, 1, _call.Output, _call.Dimension, head);
     }
 
     private void Backward(int head, Span<double> coefficientSums)
@@ -375,14 +375,14 @@ internal sealed unsafe class RequestAttention
         ComputeLogits(head);
         float* scales = stackalloc float[TileSize * Branches];
         ComputeExponentials(scales);
-        LoadRows(_call.OutputGradient, head, 1, _outputGradient);
+        LoadRows(_call.OutputGradient, _call.Dimension, head, 1, _outputGradient);
         Clear(_logitGradients, _rows * _width);
         MultiplyByTransposed(_outputGradient, _valuesT, head, _logitGradients);
         ComputeLogitGradients(head, scales, coefficientSums);
 
         Clear(_queryGradient, _rows * _padded);
         MultiplyByColumns(_logitGradients, _keys, head, _queryGradient);
-        StoreRows(_queryGradient, InverseRoot, _call.QueryGradient, head);
+        StoreRows(_queryGradient, InverseRoot, _call.QueriesAndGatesGradient, _call.QueryStride, head);
         AddToColumns(_query, _logitGradients, head, _keyGradients);
         AddToColumns(_outputGradient, _logits, head, _valueGradients);
     }
@@ -405,7 +405,7 @@ internal sealed unsafe class RequestAttention
                 Vector.MultiplyAddEstimate(a, Vector.Load(log + i), bias).Store(logits + i);
             }
         }
-        LoadRows(_call.Queries, head, InverseRoot, _query);
+        LoadRows(_call.QueriesAndGates, _call.QueryStride, head, InverseRoot, _query);
         MultiplyByTransposed(_query, _keysT, head, _logits);
     }
 
@@ -436,7 +436,8 @@ internal sealed unsafe class RequestAttention
 
     private float* InBranch(Buffer<float> tile, int row, int branch) => tile.Pointer + row * (long)_width + _branchStart[branch];
 
-    private long GateOf(int row, int branch, int head) => ((long)_call.QueryOf(_queries.From + row) * Branches + branch) * _call.Heads + head;
+    private float* GateOf(float* queriesAndGates, int row, int branch, int head)
+        => OfQuery(queriesAndGates, _call.QueryStride, row, head: 0) + _call.Dimension + branch * _call.Heads + head;
 
     /// <summary>
     /// Makes the gradients of gated probabilities those of the logits, and the exponentials gated probabilities. With p = softmax(s), y = Σ_j p_j·v_j and the
@@ -448,7 +449,7 @@ internal sealed unsafe class RequestAttention
         {
             for (int branch = 0; branch < Branches; branch++)
             {
-                _call.GateGradient[GateOf(row, branch, head)] = scales[row * Branches + branch]
+                *GateOf(_call.QueriesAndGatesGradient, row, branch, head) = scales[row * Branches + branch]
                     * Dot(InBranch(_logits, row, branch), InBranch(_logitGradients, row, branch), WidthOf(branch));
             }
         }
@@ -460,8 +461,8 @@ internal sealed unsafe class RequestAttention
             float* probabilities = InBranch(_logits, row, 0), gradients = InBranch(_logitGradients, row, 0);
             for (int branch = 0; branch < Branches; branch++)
             {
-                long gate = GateOf(row, branch, head);
-                Vector<float> g = Vector.Create(_call.Gates[gate] * scales[row * Branches + branch]), d = Vector.Create(_call.GateGradient[gate]);
+                Vector<float> g = Vector.Create(*GateOf(_call.QueriesAndGates, row, branch, head) * scales[row * Branches + branch]);
+                Vector<float> d = Vector.Create(*GateOf(_call.QueriesAndGatesGradient, row, branch, head));
                 for (int i = _branchStart[branch], end = _branchStart[branch + 1]; i < end; i += Lanes)
                 {
                     Vector<float> gated = g * Vector.Load(probabilities + i);
@@ -514,21 +515,21 @@ internal sealed unsafe class RequestAttention
         }
     }
 
-    private void LoadRows(float* matrix, int head, float scale, Buffer<float> rows)
+    private void LoadRows(float* matrix, int stride, int head, float scale, Buffer<float> rows)
     {
         Clear(rows, _rows * _padded);
         for (int row = 0; row < _queries.Count; row++)
-            CopyPadded(OfQuery(matrix, row, head), scale, rows.Pointer + row * _padded);
+            CopyPadded(OfQuery(matrix, stride, row, head), scale, rows.Pointer + row * _padded);
     }
 
-    private void StoreRows(Buffer<float> rows, float scale, float* matrix, int head)
+    private void StoreRows(Buffer<float> rows, float scale, float* matrix, int stride, int head)
     {
         for (int row = 0; row < _queries.Count; row++)
-            CopyScaled(rows.Pointer + row * _padded, scale, OfQuery(matrix, row, head), _call.HeadDimension);
+            CopyScaled(rows.Pointer + row * _padded, scale, OfQuery(matrix, stride, row, head), _call.HeadDimension);
     }
 
-    private float* OfQuery(float* matrix, int row, int head)
-        => matrix + (long)_call.QueryOf(_queries.From + row) * _call.Dimension + head * _call.HeadDimension;
+    private float* OfQuery(float* matrix, int stride, int row, int head)
+        => matrix + (long)_call.QueryOf(_queries.From + row) * stride + head * _call.HeadDimension;
 
     private static void Clear(Buffer<float> buffer, int count) => new Span<float>(buffer.Pointer, count).Clear();
 

@@ -177,19 +177,18 @@ public class EvoAttentionKernelTests
         Dictionary<string, Tensor> Attend()
         {
             // Of the kernel alone: libtorch's products of matrices may differ with its own load.
-            List<Tensor> inputs = [Matrix(1), Matrix(2), Matrix(3), Numbers(4, plan.TokenCount * 12).sigmoid(), Numbers(5, 12).reshape(4, 3)];
-            List<Tensor> gradients = inputs.Select(input => zeros_like(input)).ToList();
-            Tensor output = zeros_like(inputs[0]);
-            EvoAttentionFunction.Run(inputs, plan, false, output: output);
-            EvoAttentionFunction.Run(inputs, plan, false, outputGradient: Matrix(6), gradients: gradients);
+            Tensor queriesAndGates = cat([Matrix(1, 20), Matrix(2, 12).sigmoid()], 1), keysAndValues = Matrix(3, 40), coefficients = Numbers(5, 12).reshape(4, 3);
+            Tensor output = zeros(plan.TokenCount, 20);
+            (Tensor Asked, Tensor Seen, Tensor Coefficients) gradients = (zeros_like(queriesAndGates), zeros_like(keysAndValues), zeros_like(coefficients));
+            EvoAttentionFunction.Run(queriesAndGates, keysAndValues, coefficients, plan, false, output: output);
+            EvoAttentionFunction.Run(queriesAndGates, keysAndValues, coefficients, plan, false, outputGradient: Matrix(6, 20), gradients: gradients);
             return new()
             {
-                ["output"] = output, ["queries"] = gradients[0], ["keys"] = gradients[1], ["values"] = gradients[2],
-                ["gates"] = gradients[3], ["coefficients"] = gradients[4],
+                ["output"] = output, ["queries and gates"] = gradients.Asked, ["keys and values"] = gradients.Seen, ["coefficients"] = gradients.Coefficients,
             };
         }
 
-        Tensor Matrix(int seed) => Numbers(seed, plan.TokenCount * 20).reshape(plan.TokenCount, 20);
+        Tensor Matrix(int seed, int columns) => Numbers(seed, plan.TokenCount * columns).reshape(plan.TokenCount, columns);
 
         static Tensor Numbers(int seed, int count)
         {
