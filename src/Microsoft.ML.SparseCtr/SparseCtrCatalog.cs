@@ -163,11 +163,11 @@ public static class SparseCtrCatalog
     /// <exception cref="ArgumentException">An argument is out of its range.</exception>
     public static TimeChunkingEstimator TimeChunking(
         this TransformsCatalog catalog, string outputColumnName = "HistoryChunk", string inputColumnName = "HistoryTimestamp",
-        ChunkingPolicy policy = default, int maximumChunks = 16, int historyLength = 200)
+        ChunkingPolicy policy = ChunkingPolicy.Causal, int maximumChunks = 16, int historyLength = 200)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new TimeChunkingEstimator(
-            MLNetInternals.EnvironmentOf(catalog), new TimeChunkingOptions(outputColumnName, inputColumnName, policy, maximumChunks, historyLength).Check());
+            MLNetInternals.EnvironmentOf(catalog), new TimeChunkingOptions(outputColumnName, inputColumnName, maximumChunks, policy, historyLength).Check());
     }
 
     /// <summary>

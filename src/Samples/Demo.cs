@@ -103,7 +103,7 @@ internal static class Demo
             {
                 FieldColumnNames = ["Category", "Age", "Action"],
                 HistoryLength = options.HistoryLength,
-                HistoryStride = options.HistoryStride,
+                HistoryStride = StrideFor(options),
             }))
             .Append(transforms.Conversion.MapValueToKey("HistoryAction"))
             .Append(transforms.TimeChunking(policy: options.Chunking, maximumChunks: options.NumberOfChunks, historyLength: options.HistoryLength));
@@ -112,6 +112,9 @@ internal static class Demo
     internal static IEstimator<ITransformer> Pipeline(
         MLContext mlContext, IDataView log, SparseCtrTrainer.Options options, IProgress<TrainingProgress>? progress = null)
         => Features(mlContext, log, options).Append(mlContext.Ranking.Trainers.SparseCtr(options, progress));
+
+    /// <summary>Long histories of rows that follow each other begin alike, so that one encoding does for them.</summary>
+    private static int StrideFor(SparseCtrTrainer.Options options) => options.RequestsPerHistory == 1 ? 1 : Math.Max(1, options.HistoryLength / 2);
 
     internal static SparseCtrTrainer.Options OptionsFor(ClickData data)
     {

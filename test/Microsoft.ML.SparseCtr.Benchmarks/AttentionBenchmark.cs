@@ -1,12 +1,11 @@
 using System.Diagnostics;
 using TorchSharp;
-using TorchSharp.Modules;
 using static System.FormattableString;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr.Benchmarks;
 
-/// <summary>EvoAttention, fused and in tensor operators, side by side: the layer alone, over lengths of history, and a whole training step.</summary>
+/// <summary>EvoAttention, fused and in tensor operators, side by side, over lengths of history.</summary>
 internal static class AttentionBenchmark
 {
     private const int Tokens = 16_384;
@@ -24,7 +23,6 @@ internal static class AttentionBenchmark
             foreach (int length in new[] { 512, 1_024, 2_048, 4_096, 16_384 })
                 Compare(length, threads);
         }
-        Step();
     }
 
     private static void Compare(int length, int threads)
@@ -37,7 +35,7 @@ internal static class AttentionBenchmark
 
     private static Times Measure(AttentionImplementation implementation, Request[] requests, int threads)
     {
-        using var count = new ThreadCount(threads, threads);
+        using var count = new ThreadCount(threads);
         using DisposeScope scope = NewDisposeScope();
         manual_seed(1);
         using var attention = new EvoAttention(BenchmarkRequests.Sizes, implementation);
@@ -85,38 +83,5 @@ internal static class AttentionBenchmark
             fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
         return fastest;
-    }
-
-    /// <summary>A batch of the default sizes: 64 requests with histories of up to 200 behaviors, one candidate each; packing included.</summary>
-    private static void Step()
-    {
-        SparseCtrConfig config = BenchmarkRequests.Sizes with { ModelDimension = 32, NumberOfBlocks = 1, NumberOfChunks = 16, TransitionBehaviors = 4 };
-        Request[] requests = Enumerable.Range(0, 64).Select(seed => BenchmarkRequests.Random(new Random(seed).Next(20, 201), seed)).ToArray();
-        foreach (int threads in new[] { 1, 2 })
-        {
-            double[] rowsPerSecond = new[] { AttentionImplementation.Fused, AttentionImplementation.Reference }.Select(implementation =>
-            {
-                using var count = new ThreadCount(1, threads);
-                using DisposeScope scope = NewDisposeScope();
-                manual_seed(1);
-                using var network = new SparseCtrNetwork(config, 0.1, 0.2, implementation);
-                using AdamW optimizer = optim.AdamW(network.parameters(), 1e-3);
-                for (int i = 0; i < 20; i++)
-                    OneStep();
-                return requests.Length / Fastest(() => { for (int i = 0; i < 10; i++) OneStep(); }) * 10 * 1e3;
-
-                void OneStep()
-                {
-                    using DisposeScope inner = NewDisposeScope();
-                    optimizer.zero_grad();
-                    using PackedBatch batch = PackedBatch.Create(requests, config, CPU);
-                    nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels).backward();
-                    nn.utils.clip_grad_norm_(network.parameters(), 1);
-                    optimizer.step();
-                }
-            }).ToArray();
-            Console.WriteLine(Invariant($"training step of the default sizes, one block, histories of 20 to 200, attention with {threads} thread(s): ")
-                + Invariant($"fused {rowsPerSecond[0]:N0} rows/s, reference {rowsPerSecond[1]:N0} rows/s, {rowsPerSecond[0] / rowsPerSecond[1]:F1}x"));
-        }
     }
 }

@@ -15,9 +15,6 @@ internal sealed class Measurements
     /// <summary>The verb of the process that answers; for <see cref="MeasuredProcess"/> alone.</summary>
     public const string Verb = "measured";
 
-    /// <summary>Threads as the trainer chooses them for d below 256: one for libtorch, all for attention.</summary>
-    public const int LibTorchThreads = 2;
-
     private readonly Dictionary<string, Action> _actions = [];
     private Request[] _requests = [];
 
@@ -43,7 +40,7 @@ internal sealed class Measurements
 
     private static object Products(double seconds, int threads)
     {
-        using var count = new ThreadCount(threads, threads);
+        using var count = new ThreadCount(threads);
         using DisposeScope scope = NewDisposeScope();
         Tensor matrix = ones(512, 512);
         double milliseconds = Fastest(() => matrix.mm(matrix).Dispose(), seconds);
@@ -56,7 +53,7 @@ internal sealed class Measurements
     private object Load(int n, int batch, int threads)
     {
         // They hold for the whole process.
-        _ = new ThreadCount(LibTorchThreads, threads);
+        _ = new ThreadCount(threads);
         manual_seed(1);
         _requests = BenchmarkRequests.Batch(n, batch);
         _actions.Clear();

@@ -36,7 +36,7 @@ internal static class PyTorchBenchmark
         {
             Console.WriteLine(Invariant($"against PyTorch: d = {sizes.ModelDimension}, H = {sizes.NumberOfHeads}, P = {sizes.NumberOfChunks}, ")
                 + Invariant($"r = {sizes.TransitionBehaviors}, w = {sizes.LocalWindow}, L = {sizes.NumberOfBlocks}; every token a query but in the last block; float32"));
-            Console.WriteLine(Invariant($"  {Threads} threads (ours: {Measurements.LibTorchThreads} of libtorch and {Threads} of the attention kernel, as the trainer chooses); ")
+            Console.WriteLine(Invariant($"  {Threads} threads; ")
                 + Invariant($"alternately, the fastest of {Rounds} rounds; both with MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"));
             Console.WriteLine("  attention: projections included, what depends on timestamps alone is prepared; training step: packing, layout from timestamps, "
                 + "dropout, clipping and AdamW included");

@@ -24,10 +24,10 @@ internal static class SharingBenchmark
     ];
 
     private static void RowByRow(SparseCtrTrainer.Options options, ChunkingPolicy policy)
-        => (options.Chunking, options.RequestsPerHistory, options.HistoryStride) = (policy, 1, 1);
+        => (options.Chunking, options.RequestsPerHistory) = (policy, 1);
 
     private static void Shared(SparseCtrTrainer.Options options, ChunkingPolicy policy)
-        => (options.Chunking, options.RequestsPerHistory, options.HistoryStride) = (policy, 16, options.HistoryLength / 2);
+        => (options.Chunking, options.RequestsPerHistory) = (policy, new SparseCtrTrainer.Options().RequestsPerHistory);
 
     /// <param name="dataFolder">A folder with MovieLens 100K, or null for the generated data alone.</param>
     public static void Run(string? dataFolder)
@@ -43,7 +43,7 @@ internal static class SharingBenchmark
 
     private static void Compare(ClickData data)
     {
-        Console.WriteLine(Invariant($"sharing: {data.Name}, {data.Rows.Length:N0} rows, test AUC of seeds {string.Join(", ", s_seeds)}; fitting the pipeline, in seconds"));
+        Console.WriteLine(Invariant($"sharing: {data.Name}, {data.Rows.Length:N0} rows, test AUC of seeds {string.Join(", ", s_seeds)}; seconds to fit the pipeline"));
         // Seed after seed, so that all variants meet the machine in the same mood.
         var trained = s_variants.ToDictionary(variant => variant, _ => new List<Trained>());
         var (users, labels) = (new List<int>(), new List<bool>());

@@ -21,8 +21,9 @@ internal sealed record QueryGroups(long Groups, long Size, Tensor QueryIndex, Te
 /// An <see cref="EvoAttentionPlan"/> as the index tensors of the reference.
 /// <para>
 /// The key matrix has the N tokens first, then the C chunks of all requests, and last the zero token, p_0. Behaviors ask in groups of w
-/// consecutive ones of one request, candidates in groups of up to eight, so that all three branches are small dense products. No tensor
-/// grows with the product of two lengths of a request: a group has at most w or 8 queries, and P + 1, P·r + 1 or less than 2w + 8 keys.
+/// consecutive ones of one request, candidates in groups of up to eight, so that all three branches are small dense products. A group
+/// has at most w or 8 queries, and P + 1, P·r + 1 or less than 2w + 8 keys; more where candidates of different pasts share a history, as the keys of
+/// a group are those that any of its queries sees.
 /// </para>
 /// </summary>
 internal sealed class EvoAttentionLayout

@@ -36,6 +36,9 @@ internal sealed class Request
 
     public required List<Impression> Impressions { get; init; }
 
+    /// <summary>The time of the row that the request begins with, which may have been left out.</summary>
+    public long Timestamp { get; init; }
+
     public bool HasSameHistoryAs(Request other) => HistoryTimestamps.Length == other.HistoryTimestamps.Length && BeginsAs(other);
 
     /// <summary>Whether one's history is the beginning of the other's, or the same. No history is the beginning of none but its like.</summary>
@@ -60,8 +63,8 @@ internal sealed class Request
         Impressions = impressions,
     };
 
-    /// <summary>The same impressions over no more of the history than the first of them sees.</summary>
-    public Request OverItsPast() => Impressions[0].PastLength == HistoryTimestamps.Length ? this : new()
+    /// <summary>The same impressions, which all have the same past, over a copy of no more of the history than that.</summary>
+    public Request OverItsPast() => new()
     {
         HistoryKeys = HistoryKeys.Select(keys => keys[..Impressions[0].PastLength]).ToArray(),
         HistoryTimestamps = HistoryTimestamps[..Impressions[0].PastLength],

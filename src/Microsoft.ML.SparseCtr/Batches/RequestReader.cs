@@ -43,6 +43,7 @@ internal sealed class RowReader
         int skipped = History.Skipped(times.Length, _config.HistoryLength, _config.HistoryStride);
         return new Request
         {
+            Timestamp = now,
             HistoryTimestamps = times[skipped..],
             HistoryKeys = keys.Select(field => field[skipped..]).ToArray(),
             Impressions =

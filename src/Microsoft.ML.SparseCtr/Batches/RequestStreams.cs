@@ -35,7 +35,7 @@ internal static class RequestStreams
 
     /// <summary>
     /// Yields the requests in random order, but those that share a history in runs of up to <paramref name="runLength"/>, oldest first and all with
-    /// that history: so <see cref="JoinRuns"/> makes one request of each run. At most <paramref name="poolSize"/> requests are held and compared.
+    /// that history: so that <see cref="JoinRuns"/> makes one request of each run. At most <paramref name="poolSize"/> requests are held and compared.
     /// </summary>
     public static IEnumerable<Request> ShuffleInRuns(this IEnumerable<Request> requests, int poolSize, int runLength, Random random)
     {
@@ -55,6 +55,7 @@ internal static class RequestStreams
             random.Shuffle(shuffled);
             foreach (Request[] run in shuffled)
             {
+                // A history of its own is what a run is known by.
                 Request longest = run[^1].OverItsPast();
                 foreach (Request request in run)
                     yield return longest.With(request.Impressions);
@@ -62,21 +63,23 @@ internal static class RequestStreams
         }
     }
 
-    /// <summary>Makes one request of each run of <see cref="ShuffleInRuns"/>.</summary>
-    public static IEnumerable<Request> JoinRuns(this IEnumerable<Request> requests)
+    /// <summary>Makes one request of each run of <see cref="ShuffleInRuns"/>, or of a part of one, with no more of the history than it sees.</summary>
+    public static IEnumerable<Request> JoinRuns(this IEnumerable<Request> requests, int runLength)
     {
         var run = new List<Request>();
         foreach (Request request in requests)
         {
-            if (run.Count > 0 && request.HistoryTimestamps != run[0].HistoryTimestamps)
+            if (run.Count == runLength || (run.Count > 0 && request.HistoryTimestamps != run[0].HistoryTimestamps))
             {
-                yield return Joined(run);
+                yield return Joined();
                 run.Clear();
             }
             run.Add(request);
         }
         if (run.Count > 0)
-            yield return Joined(run);
+            yield return Joined();
+
+        Request Joined() => run[^1].OverItsPast().With(ImpressionsOf(run));
     }
 
     /// <summary>Makes one request of those with the same history, of so many requests at a time, which it may put in another order.</summary>
@@ -84,7 +87,7 @@ internal static class RequestStreams
     /// <param name="poolSize">Requests that are held and compared.</param>
     /// <param name="withBeginnings">Whether it is enough that histories are the beginnings of one.</param>
     public static IEnumerable<Request> JoinByHistory(this IEnumerable<Request> requests, int poolSize, bool withBeginnings) => requests.Chunk(poolSize)
-        .SelectMany(pool => GroupByHistory(pool, withBeginnings)).SelectMany(group => OldestFirst(group).Chunk(TokensPerPass).Select(Joined));
+        .SelectMany(pool => GroupByHistory(pool, withBeginnings)).SelectMany(group => OldestFirst(group).Chunk(TokensPerPass).Select(joined => joined[^1].With(ImpressionsOf(joined))));
 
     /// <summary>Requests whose histories are the same, or the beginnings of one, in groups; the last of each has the longest.</summary>
     private static List<List<Request>> GroupByHistory(Request[] requests, bool withBeginnings)
@@ -112,9 +115,7 @@ internal static class RequestStreams
 
     private static Request[] OldestFirst(IEnumerable<Request> requests) => requests.OrderBy(request => request.Impressions[0].PastLength).ToArray();
 
-    /// <summary>One request of several whose histories are the beginnings of the last one's.</summary>
-    private static Request Joined(IReadOnlyList<Request> requests)
-        => requests.Count == 1 ? requests[0] : requests[^1].With(requests.SelectMany(request => request.Impressions).ToList());
+    private static List<Impression> ImpressionsOf(IEnumerable<Request> requests) => requests.SelectMany(request => request.Impressions).ToList();
 
     /// <summary>
     /// Runs a sequence on a thread of its own, at most so many elements ahead of who reads it. Its exceptions come out where it is read; who

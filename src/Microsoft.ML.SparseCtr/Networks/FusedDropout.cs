@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -48,36 +48,36 @@ internal sealed unsafe class DropoutFunction : autograd.SingleTensorFunction<Dro
         return to;
     }
 
-    /// <summary>Each lane draws by xorshift (Marsaglia, 2003).</summary>
+    /// <summary>Each of eight lanes draws by xorshift (Marsaglia, 2003): the same number on any machine, so that a seed gives the same mask.</summary>
     private static void Mask(float* from, float* to, long count, double probability, int seed)
     {
         var random = new Random(seed);
-        Span<uint> states = stackalloc uint[Vector<uint>.Count];
+        Span<uint> states = stackalloc uint[Vector256<uint>.Count];
         foreach (ref uint state in states)
             state = (uint)random.Next() + 1;
-        Vector<uint> drawn = new(states), threshold = Vector.Create((uint)(probability * uint.MaxValue));
-        Vector<float> scale = Vector.Create((float)(1 / (1 - probability)));
+        Vector256<uint> drawn = Vector256.Create<uint>(states), threshold = Vector256.Create((uint)(probability * uint.MaxValue));
+        Vector256<float> scale = Vector256.Create((float)(1 / (1 - probability)));
         long i = 0;
-        for (; i + Vector<float>.Count <= count; i += Vector<float>.Count)
+        for (; i + Vector256<float>.Count <= count; i += Vector256<float>.Count)
         {
             drawn = Next(drawn);
-            Keep(drawn, threshold, Vector.Load(from + i) * scale).Store(to + i);
+            Keep(drawn, threshold, Vector256.Load(from + i) * scale).Store(to + i);
         }
         if (i < count)
         {
-            Vector<float> kept = Keep(Next(drawn), threshold, scale);
+            Vector256<float> kept = Keep(Next(drawn), threshold, scale);
             for (int lane = 0; i < count; i++, lane++)
                 to[i] = from[i] * kept[lane];
         }
     }
 
-    private static Vector<uint> Next(Vector<uint> state)
+    private static Vector256<uint> Next(Vector256<uint> state)
     {
-        state ^= Vector.ShiftLeft(state, 13);
-        state ^= Vector.ShiftRightLogical(state, 17);
-        return state ^ Vector.ShiftLeft(state, 5);
+        state ^= Vector256.ShiftLeft(state, 13);
+        state ^= Vector256.ShiftRightLogical(state, 17);
+        return state ^ Vector256.ShiftLeft(state, 5);
     }
 
-    private static Vector<float> Keep(Vector<uint> drawn, Vector<uint> threshold, Vector<float> values)
-        => Vector.ConditionalSelect(Vector.AsVectorSingle(Vector.LessThan(drawn, threshold)), Vector<float>.Zero, values);
+    private static Vector256<float> Keep(Vector256<uint> drawn, Vector256<uint> threshold, Vector256<float> values)
+        => Vector256.ConditionalSelect(Vector256.LessThan(drawn, threshold).AsSingle(), Vector256<float>.Zero, values);
 }

@@ -54,7 +54,7 @@ internal sealed record SparseCtrConfig
     public required string TimestampColumnName { get; init; }
     public required string HistoryTimestampColumnName { get; init; }
 
-    /// <summary>Behaviors beyond the latest this many are not looked at.</summary>
+    /// <summary>Behaviors that are looked at, at most, of the latest.</summary>
     public required int HistoryLength { get; init; }
 
     /// <summary>A longer history begins at a multiple of this many behaviors.</summary>
@@ -66,7 +66,7 @@ internal sealed record SparseCtrConfig
     public required int NumberOfBlocks { get; init; }
     public required int NumberOfChunks { get; init; }
 
-    /// <summary>Where histories are cut; models of before there was a choice do not say it.</summary>
+    /// <summary>Where histories are cut; files of version 1 do not say it.</summary>
     public ChunkingPolicy Chunking { get; init; } = ChunkingPolicy.LargestGaps;
 
     public required int TransitionBehaviors { get; init; }

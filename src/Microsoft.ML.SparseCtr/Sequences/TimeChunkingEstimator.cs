@@ -85,8 +85,9 @@ public sealed class TimeChunkingTransformer : ColumnAddingTransformer
     }
 }
 
-/// <summary>What a <see cref="TimeChunkingTransformer"/> does, and what a model file says of it.</summary>
-internal sealed record TimeChunkingOptions(string OutputColumnName, string InputColumnName, ChunkingPolicy Policy, int MaximumChunks, int HistoryLength)
+/// <summary>What a <see cref="TimeChunkingTransformer"/> does, and what a model file says of it; files of version 1 do not name a policy.</summary>
+internal sealed record TimeChunkingOptions(
+    string OutputColumnName, string InputColumnName, int MaximumChunks, ChunkingPolicy Policy = ChunkingPolicy.LargestGaps, int HistoryLength = 200)
 {
     private const string Name = "timeChunking";
 

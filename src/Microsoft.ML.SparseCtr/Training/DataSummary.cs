@@ -45,9 +45,9 @@ internal sealed record DataSummary(SparseCtrConfig Config, long TrainingRequests
                 }
             }
             if (sample.Count < SampleSize)
-                sample.Add((request.Impressions[0].Timestamp, request.Impressions.Count));
+                sample.Add((request.Timestamp, request.Impressions.Count));
             else if (random.NextInt64(requests) is long place and < SampleSize)
-                sample[(int)place] = (request.Impressions[0].Timestamp, request.Impressions.Count);
+                sample[(int)place] = (request.Timestamp, request.Impressions.Count);
         }
 
         long holdOutAfter = holdOut > 0 ? LatestKept(sample, 1 - holdOut) : long.MaxValue;

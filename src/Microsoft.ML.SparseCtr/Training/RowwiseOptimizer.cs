@@ -268,7 +268,7 @@ internal abstract unsafe class RowwiseOptimizer
         using DisposeScope scope = NewDisposeScope();
         if (TensorMemory.IsDirect(_table.Weight))
         {
-            float* table = TensorMemory.FloatsOfTable(_table.Weight);
+            float* table = TensorMemory.Floats(_table.Weight);
             for (int place = 0; place < rows.Length; place++)
             {
                 Prefetch(table + rows[Math.Min(place + RowsAhead, rows.Length - 1)] * Dimension, Dimension);
@@ -288,7 +288,7 @@ internal abstract unsafe class RowwiseOptimizer
         using DisposeScope scope = NewDisposeScope();
         if (TensorMemory.IsDirect(_table.Weight))
         {
-            float* table = TensorMemory.FloatsOfTable(_table.Weight);
+            float* table = TensorMemory.Floats(_table.Weight);
             for (int place = 0; place < rows.Length; place++)
             {
                 Prefetch(table + rows[Math.Min(place + RowsAhead, rows.Length - 1)] * Dimension, Dimension);

@@ -56,7 +56,7 @@ public sealed partial class SparseCtrTrainer
         /// </summary>
         public string? RowGroupColumnName { get; set; }
 
-        /// <summary>Behaviors beyond the latest this many are not looked at. 1 to 100,000; default 200.</summary>
+        /// <summary>Behaviors of the history that are looked at, at most, of the latest. 1 to 100,000; default 200.</summary>
         public int HistoryLength { get; set; } = 200;
 
         /// <summary>
@@ -90,8 +90,8 @@ public sealed partial class SparseCtrTrainer
         /// <summary>Chunks P that the history is cut into, at most. 1 to 10,000; default 16.</summary>
         public int NumberOfChunks { get; set; } = 16;
 
-        /// <summary>Where the history is cut into chunks. Default: at its largest gaps.</summary>
-        public ChunkingPolicy Chunking { get; set; } = ChunkingPolicy.LargestGaps;
+        /// <summary>Where the history is cut into chunks. Default: causally, which lets rows share histories exactly.</summary>
+        public ChunkingPolicy Chunking { get; set; } = ChunkingPolicy.Causal;
 
         /// <summary>Behaviors r at the end of each chunk that the transition branch sees. 1 to 1,000; default 4.</summary>
         public int TransitionBehaviors { get; set; } = 4;
@@ -128,20 +128,20 @@ public sealed partial class SparseCtrTrainer
         /// <summary>Passes over the training data, at most. 1 to 10,000; default 3.</summary>
         public int NumberOfEpochs { get; set; } = 3;
 
-        /// <summary>Requests per optimizer step. 1 to 1,000,000; default 64.</summary>
-        public int BatchSize { get; set; } = 64;
+        /// <summary>Requests per optimizer step. 1 to 1,000,000; default 256. Fewer than ten thousand requests may learn better in smaller batches.</summary>
+        public int BatchSize { get; set; } = 256;
 
         /// <summary>
         /// Requests of a batch that share one history, at most: where the histories of requests are the beginnings of one, as those of one user's
         /// rows are, it is encoded once for so many of them, each of which sees its own part of it. With <see cref="ChunkingPolicy.Causal"/> this
-        /// gives the scores that each request has by itself; with <see cref="ChunkingPolicy.LargestGaps"/> chunks are those of the whole history in
+        /// gives the scores that each request has by itself (dropout, which hides the same of all of them, aside); with <see cref="ChunkingPolicy.LargestGaps"/> chunks are those of the whole history in
         /// training, and of a request's own part in scoring. Histories are compared by their events, within
-        /// <see cref="ShufflePoolSize"/> requests. 1 to 1,000,000; default 1, which encodes each request's history by itself.
+        /// <see cref="ShufflePoolSize"/> requests. 1 to 1,000,000; 1 encodes each request's history by itself; default 8.
         /// </summary>
-        public int RequestsPerHistory { get; set; } = 1;
+        public int RequestsPerHistory { get; set; } = 8;
 
-        /// <summary>Peak learning rate. Positive; default 0.005.</summary>
-        public double LearningRate { get; set; } = 5e-3;
+        /// <summary>Peak learning rate. Positive; default 0.01.</summary>
+        public double LearningRate { get; set; } = 1e-2;
 
         /// <summary>How the embeddings of ids are trained. Default: AdamW.</summary>
         public EmbeddingOptimizer EmbeddingOptimizer { get; set; }
@@ -165,16 +165,16 @@ public sealed partial class SparseCtrTrainer
         public int EarlyStoppingPatience { get; set; } = 2;
 
         /// <summary>
-        /// Requests held in memory to draw mini-batches from in random order. At least 1; default 32,768: about 0.7 GB where every history
+        /// Requests held in memory to draw mini-batches from in random order, and to find those that share a history, in validation too. At least 1; default 32,768: about 0.7 GB where every history
         /// has 1,000 events of 2 fields.
         /// </summary>
         public int ShufflePoolSize { get; set; } = 32_768;
 
         /// <summary>
-        /// Threads that training computes with on the CPU; at least 1. Null, the default, takes all processors for attention, and for libtorch's
-        /// products one thread where <see cref="ModelDimension"/> is below 256, because the threads of so small products wait for each other longer
-        /// than they compute, and otherwise all processors. The environment variable OMP_NUM_THREADS goes before the default. The same seed gives
-        /// the same model for the same number of threads.
+        /// Threads that training computes with on the CPU; at least 1. Null, the default, takes all processors, but one thread for libtorch's products
+        /// in batches so small that threads would wait for each other longer than they compute. The environment variable OMP_NUM_THREADS goes
+        /// before the default. The same seed gives the same model for the same number of threads.
+        /// It is the whole process's: trainings at the same time in one process should all set it.
         /// </summary>
         public int? NumberOfThreads { get; set; }
 

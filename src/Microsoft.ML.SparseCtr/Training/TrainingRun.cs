@@ -16,6 +16,16 @@ internal sealed class TrainingRun(
     /// <summary>Batches that are read from the data and packed while the network computes.</summary>
     private const int BatchesAhead = 4;
 
+    /// <summary>
+    /// Multiplications in one product of a batch's tokens by d × d weights, below which two threads were no faster than one: of 512 tokens with d = 64
+    /// (2 million) they were not, of 4,096 tokens (17 million) they were, by a sixth.
+    /// </summary>
+    private const long MultiplicationsWorthThreads = 8_000_000;
+
+    /// <summary>The number of threads that the options or the environment ask for.</summary>
+    private readonly int? _threadsAskedFor
+        = options.NumberOfThreads ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null ? null : get_num_threads());
+
     /// <returns>The configuration with the statistics of the training data, and the network, on the CPU and in evaluation mode.</returns>
     public (SparseCtrConfig Config, SparseCtrNetwork Network) Train(IDataView trainData, IDataView? validationData)
     {
@@ -32,7 +42,7 @@ internal sealed class TrainingRun(
             : null;
         validation = validation?.JoinByHistory(options.ShufflePoolSize, config.CanShareHistories);
 
-        using var threads = new ThreadCount(NumberOfThreads(ofLibTorch: true), NumberOfThreads(ofLibTorch: false));
+        using var threads = new ThreadCount(_threadsAskedFor ?? Environment.ProcessorCount);
         manual_seed(seed);
         var random = new Random(seed);
 
@@ -79,7 +89,7 @@ internal sealed class TrainingRun(
             : requests.Shuffle(options.ShufflePoolSize, random);
         foreach (Request[] batch in shuffled.Chunk(options.BatchSize))
         {
-            yield return (areShared ? batch.JoinRuns() : batch).InPasses()
+            yield return (areShared ? batch.JoinRuns(options.RequestsPerHistory) : batch).InPasses()
                 .Select(part => PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout)).ToList();
         }
     }
@@ -111,18 +121,19 @@ internal sealed class TrainingRun(
     }
 
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
-    private static double Step(SparseCtrNetwork network, NetworkOptimizer optimizer, double learningRate, List<PackedBatch> batch)
+    private double Step(SparseCtrNetwork network, NetworkOptimizer optimizer, double learningRate, List<PackedBatch> batch)
     {
         int rows = batch.Sum(part => part.Plan.CandidateCount);
         double lossSum = 0;
         optimizer.ClearGradients();
         foreach (PackedBatch part in batch)
         {
+            using PackedBatch used = part;
+            ChooseThreads(part);
             using DisposeScope scope = NewDisposeScope();
             Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(part), part.Labels, reduction: nn.Reduction.Sum);
             optimizer.Backward(loss / rows);
             lossSum += loss.item<float>();
-            part.Dispose();
         }
         optimizer.Step(learningRate);
         return lossSum;
@@ -139,19 +150,18 @@ internal sealed class TrainingRun(
             CheckCanceled();
             using DisposeScope scope = NewDisposeScope();
             using PackedBatch batch = PackedBatch.Create(part, config, device);
+            ChooseThreads(batch);
             scores.AddRange(network.forward(batch).cpu().data<float>().ToArray());
             labels.AddRange(part.SelectMany(request => request.Impressions).Select(impression => impression.Label == 1));
         }
         return RocCurve.Area(scores.ToArray(), labels.ToArray());
     }
 
-    private int NumberOfThreads(bool ofLibTorch)
+    /// <summary>Computes a batch's products on all threads where they are worth it: those of small ones wait for each other longer than they compute.</summary>
+    private void ChooseThreads(PackedBatch batch)
     {
-        const int parallelFromDimension = 256;
-        return options.NumberOfThreads
-            ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is not null ? get_num_threads()
-                : ofLibTorch && options.ModelDimension < parallelFromDimension ? 1
-                : Environment.ProcessorCount);
+        bool isSmall = (long)batch.Plan.TokenCount * options.ModelDimension * options.ModelDimension < MultiplicationsWorthThreads;
+        ThreadCount.OfLibTorch = _threadsAskedFor ?? (isSmall ? 1 : Environment.ProcessorCount);
     }
 
     private void CheckCanceled()
@@ -172,15 +182,20 @@ internal sealed class ThreadCount : IDisposable
 {
     private readonly (int LibTorch, int Kernel) _before = (get_num_threads(), EvoAttentionKernel.Threads);
 
-    public ThreadCount(int libTorch, int kernel) => Set((libTorch, kernel));
+    public ThreadCount(int threads) => (OfLibTorch, EvoAttentionKernel.Threads) = (threads, threads);
 
-    public void Dispose() => Set(_before);
-
-    private static void Set((int LibTorch, int Kernel) threads)
+    /// <summary>Threads of libtorch.</summary>
+    public static int OfLibTorch
     {
-        set_num_threads(threads.LibTorch);
-        EvoAttentionKernel.Threads = threads.Kernel;
+        get => get_num_threads();
+        set
+        {
+            if (value != get_num_threads())
+                set_num_threads(value);
+        }
     }
+
+    public void Dispose() => (OfLibTorch, EvoAttentionKernel.Threads) = _before;
 }
 
 /// <summary>Rises linearly, then falls to zero along a half cosine.</summary>

@@ -86,8 +86,9 @@ public class RequestStreamsTests
         Assert.Equal(rows.Select(row => row.Impressions[0]).ToHashSet(), shuffled.Select(row => row.Impressions[0]).ToHashSet());
         Assert.Equal(rows.Length, shuffled.Length);
         // 17 rows are runs of 4, 4, 4 and 5; those without a past are one group of 20, in four.
-        Request[] joined = shuffled.JoinRuns().ToArray();
-        Assert.InRange(joined.Length, 60, 84);
+        Request[] joined = shuffled.JoinRuns(runLength: 5).ToArray();
+        Assert.InRange(joined.Length, 84, 88);
+        Assert.All(joined, run => Assert.InRange(run.Impressions.Count, 1, 5));
         Assert.All(joined, run => Assert.Equal(run.HistoryTimestamps.Length, run.Impressions.Max(one => one.PastLength)));
         Assert.NotEqual(shuffled.Select(row => row.Impressions[0]), rows.ShuffleInRuns(1_000, 5, new Random(2)).Select(row => row.Impressions[0]));
     }

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr.Tests;
@@ -36,7 +37,7 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
         Save();
         using ZipArchive zip = ZipFile.OpenRead(_path);
         using JsonDocument config = JsonDocument.Parse(ModelZip.Entry(zip, "config.json").Open());
-        Assert.Equal(1, config.RootElement.GetProperty("formatVersion").GetInt32());
+        Assert.Equal(2, config.RootElement.GetProperty("formatVersion").GetInt32());
         Assert.Equal("Item", config.RootElement.GetProperty("network").GetProperty("sequenceFields")[0].GetProperty("columnName").GetString());
 
         using var weights = new BinaryReader(ModelZip.Entry(zip, "weights.safetensors").Open());
@@ -57,9 +58,19 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
     }
 
     [Fact]
+    public void A_file_of_version_1_names_no_policy_and_means_the_largest_gaps()
+    {
+        Save();
+        using (ZipArchive zip = ZipFile.Open(_path, ZipArchiveMode.Update))
+            EditConfig(text => Regex.Replace(text.Replace("\"formatVersion\": 2", "\"formatVersion\": 1"), "\"(chunking|historyStride)\": .*,", ""))(zip);
+        var loaded = ((IEnumerable<ITransformer>)_mlContext.Model.Load(_path, out _)).OfType<SparseCtrTransformer>().Single();
+        Assert.Equal((ChunkingPolicy.LargestGaps, 1), (loaded.Config.Chunking, loaded.Config.HistoryStride));
+    }
+
+    [Fact]
     public void A_newer_format_is_refused_with_both_versions()
-        => AssertRefused("format version 2, and this version of Microsoft.ML.SparseCtr reads up to 1",
-            EditConfig(text => text.Replace("\"formatVersion\": 1", "\"formatVersion\": 2")));
+        => AssertRefused("format version 3, and this version of Microsoft.ML.SparseCtr reads up to 2",
+            EditConfig(text => text.Replace("\"formatVersion\": 2", "\"formatVersion\": 3")));
 
     [Fact]
     public void A_size_out_of_range_is_refused()

@@ -112,6 +112,11 @@ public class TimeChunkingTests
     }
 
     [Fact]
+    public void A_file_of_version_1_names_no_policy_and_means_the_largest_gaps()
+        => Assert.Equal(ChunkingPolicy.LargestGaps, TimeChunkingOptions.Parse(
+            """{ "formatVersion": 1, "timeChunking": { "outputColumnName": "a", "inputColumnName": "b", "maximumChunks": 3 } }""").Policy);
+
+    [Fact]
     public void As_a_transform_it_cuts_by_either_policy()
     {
         var mlContext = new MLContext(seed: 1);
@@ -127,7 +132,7 @@ public class TimeChunkingTests
     {
         var mlContext = new MLContext(seed: 1);
         IDataView rows = mlContext.Data.LoadFromEnumerable(new[] { Row(0, 10, 500, 510, 2_000), Row(), Row(7, 7, 7, 7) });
-        TimeChunkingEstimator estimator = mlContext.Transforms.TimeChunking(maximumChunks: 3);
+        TimeChunkingEstimator estimator = mlContext.Transforms.TimeChunking(policy: ChunkingPolicy.LargestGaps, maximumChunks: 3);
         using var file = new ModelZip(mlContext, estimator.Fit(rows), rows.Schema);
         foreach (ITransformer transformer in new[] { estimator.Fit(rows), file.Load() })
             Assert.Equal([[0, 0, 1, 1, 2], [], [0, 0, 1, 2]], transformer.Transform(rows).GetColumn<int[]>("HistoryChunk"));

@@ -70,7 +70,7 @@ public class RowwiseAdagradTests
         double[] losses = Enumerable.Range(0, 100).Select(_ =>
         {
             using DisposeScope scope = NewDisposeScope();
-            PackedBatch batch = PackedBatch.Create(requests, TestRequests.Config, CPU);
+            using PackedBatch batch = PackedBatch.Create(requests, TestRequests.Config, CPU);
             optimizer.ClearGradients();
             Tensor labels = arange(0, 16).remainder(2).to(float32);
             Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(batch), labels);

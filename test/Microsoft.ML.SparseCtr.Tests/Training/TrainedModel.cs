@@ -20,7 +20,7 @@ public sealed class TrainedModel
         MLContext.Log += (_, message) => Log.Add($"{message.Source}: {message.RawMessage}");
         Model = TinyClicks.Keys(MLContext)
             .Append(MLContext.Ranking.Trainers.SparseCtr(TinyClicks.Options(), new DirectProgress(Progress.Add)))
-            .Fit(TinyClicks.View(MLContext, TinyClicks.Rows(4_000)));
+            .Fit(TinyClicks.View(MLContext, TinyClicks.Rows(12_000)));
     }
 
     internal IDataView TestView => TinyClicks.View(MLContext, TestRows);
