@@ -39,37 +39,18 @@ internal static class AttentionBenchmark
         using DisposeScope scope = NewDisposeScope();
         manual_seed(1);
         using var attention = new EvoAttention(BenchmarkRequests.Sizes, implementation);
-        EvoAttentionPlan plan = PlanOf(requests);
-        Tensor x = randn(plan.TokenCount, BenchmarkRequests.Sizes.ModelDimension).requires_grad_(), gradient = randn_like(x);
+        EvoAttentionPlan plan = BenchmarkRequests.PlanOf(requests);
+        // What the reference makes of the plan once per batch stays out of its time.
+        if (implementation == AttentionImplementation.Reference)
+            plan.LayoutFor(zeros(1));
+        var passes = new AttentionPasses(attention, plan);
         // .NET optimizes what has run often.
         for (int i = 0; i < 5; i++)
         {
-            Forward();
-            Both();
+            passes.Forward();
+            passes.ForwardAndBackward();
         }
-        return new Times(Fastest(Forward), Fastest(Both));
-
-        void Forward()
-        {
-            using DisposeScope inner = NewDisposeScope();
-            using IDisposable noGradient = no_grad();
-            attention.forward(x, plan, false);
-        }
-
-        void Both()
-        {
-            using DisposeScope inner = NewDisposeScope();
-            // What the reference makes of the plan once per batch stays out of its time.
-            attention.forward(x, plan, false).backward([gradient]);
-        }
-
-        EvoAttentionPlan PlanOf(Request[] all)
-        {
-            EvoAttentionPlan made = BenchmarkRequests.PlanOf(all);
-            if (implementation == AttentionImplementation.Reference)
-                made.LayoutFor(zeros(1));
-            return made;
-        }
+        return new Times(Fastest(passes.Forward), Fastest(passes.ForwardAndBackward));
     }
 
     /// <summary>Milliseconds of the fastest repetition: what other programs do on the machine only ever adds.</summary>

@@ -130,23 +130,8 @@ internal sealed class Measurements
     {
         if (what == "training-step")
             return TrainingStep();
-        var attention = new EvoAttention(BenchmarkRequests.Sizes);
-        EvoAttentionPlan plan = BenchmarkRequests.PlanOf(_requests);
-        Tensor x = randn(plan.TokenCount, BenchmarkRequests.Sizes.ModelDimension).requires_grad_(), gradient = randn_like(x);
-        return what == "attention-forward" ? Forward : Both;
-
-        void Forward()
-        {
-            using DisposeScope scope = NewDisposeScope();
-            using IDisposable noGradient = no_grad();
-            attention.forward(x, plan, false);
-        }
-
-        void Both()
-        {
-            using DisposeScope scope = NewDisposeScope();
-            attention.forward(x, plan, false).backward([gradient]);
-        }
+        var passes = new AttentionPasses(new EvoAttention(BenchmarkRequests.Sizes), BenchmarkRequests.PlanOf(_requests));
+        return what == "attention-forward" ? passes.Forward : passes.ForwardAndBackward;
     }
 
     /// <summary>What <see cref="TrainingRun"/> does in a step, the packing of its batch included.</summary>

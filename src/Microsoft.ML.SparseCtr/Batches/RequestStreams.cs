@@ -79,7 +79,11 @@ internal static class RequestStreams
         if (run.Count > 0)
             yield return Joined();
 
-        Request Joined() => run[^1].OverItsPast().With(ImpressionsOf(run));
+        Request Joined()
+        {
+            bool isPart = run[^1].Impressions[0].PastLength < run[^1].HistoryTimestamps.Length;
+            return (isPart ? run[^1].OverItsPast() : run[^1]).With(ImpressionsOf(run));
+        }
     }
 
     /// <summary>Makes one request of those with the same history, of so many requests at a time, which it may put in another order.</summary>

@@ -90,7 +90,7 @@ internal abstract unsafe class RowwiseOptimizer
         {
             for (int i = 0; i < keys.Length; i++)
             {
-                Prefetch(states + keys[Math.Min(i + RowsAhead, keys.Length - 1)], 1);
+                PrefetchAhead(keys, i, states, 1);
                 ref int place = ref _states[keys[i]].Place;
                 if (place == 0)
                 {
@@ -161,7 +161,7 @@ internal abstract unsafe class RowwiseOptimizer
         {
             for (int place = 0; place < rows.Length; place++)
             {
-                Prefetch(kept + rows[Math.Min(place + RowsAhead, rows.Length - 1)] * _keptPerRow, _keptPerRow);
+                PrefetchAhead(rows, place, kept, _keptPerRow);
                 int first = place * Dimension;
                 Update(gradients + first, scale, keep, weights + first, kept + rows[place] * _keptPerRow);
                 _states[rows[place]] = (Step, 0);
@@ -246,7 +246,7 @@ internal abstract unsafe class RowwiseOptimizer
         {
             for (int place = 0; place < rows.Length; place++)
             {
-                Prefetch(kept + rows[Math.Min(place + RowsAhead, rows.Length - 1)] * _keptPerRow, _keptPerRow);
+                PrefetchAhead(rows, place, kept, _keptPerRow);
                 ref int lastStep = ref _states[rows[place]].LastStep;
                 if (lastStep == Step)
                     continue;
@@ -262,44 +262,51 @@ internal abstract unsafe class RowwiseOptimizer
 
     private void Take(ReadOnlySpan<long> rows, Span<float> weights)
     {
+        if (TensorMemory.IsDirect(_table.Weight))
+        {
+            fixed (float* taken = weights)
+                CopyRows(rows, TensorMemory.Floats(_table.Weight), taken, areTaken: true);
+            return;
+        }
         if (rows.IsEmpty)
             return;
         using IDisposable noGradient = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        if (TensorMemory.IsDirect(_table.Weight))
-        {
-            float* table = TensorMemory.Floats(_table.Weight);
-            for (int place = 0; place < rows.Length; place++)
-            {
-                Prefetch(table + rows[Math.Min(place + RowsAhead, rows.Length - 1)] * Dimension, Dimension);
-                new ReadOnlySpan<float>(table + rows[place] * Dimension, Dimension).CopyTo(weights[(place * Dimension)..]);
-            }
-            return;
-        }
-        Tensor taken = _table.Weight.index_select(0, tensor(rows.ToArray(), device: _table.Weight.device)).cpu();
-        MemoryMarshal.Cast<byte, float>(taken.bytes).CopyTo(weights);
+        Tensor found = _table.Weight.index_select(0, tensor(rows.ToArray(), device: _table.Weight.device)).cpu();
+        MemoryMarshal.Cast<byte, float>(found.bytes).CopyTo(weights);
     }
 
     private void Put(ReadOnlySpan<long> rows, ReadOnlySpan<float> weights)
     {
+        if (TensorMemory.IsDirect(_table.Weight))
+        {
+            fixed (float* put = weights)
+                CopyRows(rows, TensorMemory.Floats(_table.Weight), put, areTaken: false);
+            return;
+        }
         if (rows.IsEmpty)
             return;
         using IDisposable noGradient = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        if (TensorMemory.IsDirect(_table.Weight))
-        {
-            float* table = TensorMemory.Floats(_table.Weight);
-            for (int place = 0; place < rows.Length; place++)
-            {
-                Prefetch(table + rows[Math.Min(place + RowsAhead, rows.Length - 1)] * Dimension, Dimension);
-                weights.Slice(place * Dimension, Dimension).CopyTo(new Span<float>(table + rows[place] * Dimension, Dimension));
-            }
-            return;
-        }
         Device device = _table.Weight.device;
         Tensor values = tensor(weights.ToArray(), device: device).reshape(rows.Length, Dimension);
         _table.Weight.index_copy_(0, tensor(rows.ToArray(), device: device), values);
     }
+
+    /// <summary>Copies rows of the table into weights, one after the other, or back.</summary>
+    private void CopyRows(ReadOnlySpan<long> rows, float* table, float* weights, bool areTaken)
+    {
+        for (int place = 0; place < rows.Length; place++, weights += Dimension)
+        {
+            PrefetchAhead(rows, place, table, Dimension);
+            float* row = table + rows[place] * Dimension;
+            new ReadOnlySpan<float>(areTaken ? row : weights, Dimension).CopyTo(new Span<float>(areTaken ? weights : row, Dimension));
+        }
+    }
+
+    /// <summary>Fetches the row whose turn comes a few places later.</summary>
+    private static void PrefetchAhead<T>(ReadOnlySpan<long> rows, int place, T* start, int perRow) where T : unmanaged
+        => Prefetch(start + rows[Math.Min(place + RowsAhead, rows.Length - 1)] * perRow, perRow);
 
     private static void Prefetch<T>(T* from, int count) where T : unmanaged
     {

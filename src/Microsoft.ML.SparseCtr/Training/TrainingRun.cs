@@ -180,7 +180,7 @@ internal sealed class TrainingRun(
 /// <summary>Sets the number of threads of libtorch and that of the attention kernel, which the whole process shares, until it is disposed.</summary>
 internal sealed class ThreadCount : IDisposable
 {
-    private readonly (int LibTorch, int Kernel) _before = (get_num_threads(), EvoAttentionKernel.Threads);
+    private readonly (int LibTorch, int Kernel) _before = (OfLibTorch, EvoAttentionKernel.Threads);
 
     public ThreadCount(int threads) => (OfLibTorch, EvoAttentionKernel.Threads) = (threads, threads);
 
