@@ -1,3 +1,4 @@
+using Microsoft.ML.Runtime;
 using Microsoft.ML.SparseCtr;
 using Microsoft.ML.SparseCtr.Interop;
 
@@ -32,25 +33,15 @@ public static class SparseCtrCatalog
         string[]? userColumnNames = null,
         string[]? numericColumnNames = null,
         string? rowGroupColumnName = null)
-        => catalog.SparseCtr(new SparseCtrTrainer.Options
-        {
-            LabelColumnName = labelColumnName,
-            ItemColumnName = itemColumnName,
-            TimestampColumnName = timestampColumnName,
-            HistoryItemColumnName = historyItemColumnName,
-            HistoryTimestampColumnName = historyTimestampColumnName,
-            HistoryColumnNames = historyColumnNames ?? [],
-            CandidateColumnNames = candidateColumnNames ?? [],
-            UserColumnNames = userColumnNames ?? [],
-            NumericColumnNames = numericColumnNames ?? [],
-            RowGroupColumnName = rowGroupColumnName,
-        });
+        => catalog.SparseCtr(new SparseCtrTrainer.Options().WithColumns(
+            labelColumnName, itemColumnName, timestampColumnName, historyItemColumnName, historyTimestampColumnName,
+            historyColumnNames, candidateColumnNames, userColumnNames, numericColumnNames, rowGroupColumnName));
 
     /// <summary>
     /// Creates a trainer that predicts click-through rates from long histories by SparseCTR (arXiv:2601.17836), with all its options.
     /// </summary>
     /// <param name="catalog">The catalog: <c>mlContext.Ranking.Trainers</c>.</param>
-    /// <param name="options">Columns, sizes and training; copied by no one, so do not change them before Fit has returned.</param>
+    /// <param name="options">Columns, sizes and training; the trainer takes a copy.</param>
     /// <param name="progress">Told after every optimizer step, on the training thread.</param>
     /// <param name="cancellationToken">Cancels Fit, between two optimizer steps.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its range: the parameter's name is the option's.</exception>
@@ -59,10 +50,78 @@ public static class SparseCtrCatalog
         SparseCtrTrainer.Options options,
         IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default)
+        => new(EnvironmentFor(catalog, options), options, progress, cancellationToken);
+
+    /// <summary>
+    /// Creates a trainer that predicts click-through rates from long histories by ETA (arXiv:2108.04468): of the history, the candidate attends to the
+    /// behaviors that are most like it, found by SimHash fingerprints, and to the latest ones.
+    /// </summary>
+    /// <inheritdoc cref="SparseCtr(RankingCatalog.RankingTrainers, string, string, string, string, string, string[], string[], string[], string[], string)"/>
+    public static EtaTrainer Eta(
+        this RankingCatalog.RankingTrainers catalog,
+        string labelColumnName = "Label",
+        string itemColumnName = "Item",
+        string timestampColumnName = "Timestamp",
+        string historyItemColumnName = "HistoryItem",
+        string historyTimestampColumnName = "HistoryTimestamp",
+        string[]? historyColumnNames = null,
+        string[]? candidateColumnNames = null,
+        string[]? userColumnNames = null,
+        string[]? numericColumnNames = null,
+        string? rowGroupColumnName = null)
+        => catalog.Eta(new EtaTrainer.Options().WithColumns(
+            labelColumnName, itemColumnName, timestampColumnName, historyItemColumnName, historyTimestampColumnName,
+            historyColumnNames, candidateColumnNames, userColumnNames, numericColumnNames, rowGroupColumnName));
+
+    /// <summary>Creates a trainer that predicts click-through rates from long histories by ETA (arXiv:2108.04468), with all its options.</summary>
+    /// <inheritdoc cref="SparseCtr(RankingCatalog.RankingTrainers, SparseCtrTrainer.Options, IProgress{TrainingProgress}, CancellationToken)"/>
+    public static EtaTrainer Eta(
+        this RankingCatalog.RankingTrainers catalog,
+        EtaTrainer.Options options,
+        IProgress<TrainingProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+        => new(EnvironmentFor(catalog, options), options, progress, cancellationToken);
+
+    /// <summary>
+    /// Creates a trainer of a small network in which the candidate attends to the user's latest behaviors, in the manner of DIN (arXiv:1706.06978): the
+    /// baseline for what longer histories are worth.
+    /// </summary>
+    /// <inheritdoc cref="SparseCtr(RankingCatalog.RankingTrainers, SparseCtrTrainer.Options, IProgress{TrainingProgress}, CancellationToken)"/>
+    public static TargetAttentionTrainer TargetAttention(
+        this RankingCatalog.RankingTrainers catalog,
+        TargetAttentionTrainer.Options options,
+        IProgress<TrainingProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+        => new(EnvironmentFor(catalog, options), options, progress, cancellationToken);
+
+    /// <summary>
+    /// Creates a trainer of SparseCTR's network with dense attention, whose cost grows with the square of the history's length: what sparse attention is to be held
+    /// against.
+    /// </summary>
+    /// <inheritdoc cref="SparseCtr(RankingCatalog.RankingTrainers, SparseCtrTrainer.Options, IProgress{TrainingProgress}, CancellationToken)"/>
+    public static DenseAttentionTrainer DenseAttention(
+        this RankingCatalog.RankingTrainers catalog,
+        DenseAttentionTrainer.Options options,
+        IProgress<TrainingProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+        => new(EnvironmentFor(catalog, options), options, progress, cancellationToken);
+
+    private static IHostEnvironment EnvironmentFor(RankingCatalog.RankingTrainers catalog, CtrTrainerOptions options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(options);
-        return new SparseCtrTrainer(MLNetInternals.EnvironmentOf(catalog), options, progress, cancellationToken);
+        return MLNetInternals.EnvironmentOf(catalog);
+    }
+
+    private static TOptions WithColumns<TOptions>(
+        this TOptions options, string label, string item, string timestamp, string historyItem, string historyTimestamp,
+        string[]? history, string[]? candidate, string[]? user, string[]? numeric, string? rowGroup) where TOptions : CtrTrainerOptions
+    {
+        (options.LabelColumnName, options.ItemColumnName, options.TimestampColumnName) = (label, item, timestamp);
+        (options.HistoryItemColumnName, options.HistoryTimestampColumnName, options.HistoryColumnNames) = (historyItem, historyTimestamp, history ?? []);
+        (options.CandidateColumnNames, options.UserColumnNames, options.NumericColumnNames) = (candidate ?? [], user ?? [], numeric ?? []);
+        options.RowGroupColumnName = rowGroup;
+        return options;
     }
 
     /// <summary>

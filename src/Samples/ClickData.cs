@@ -50,10 +50,10 @@ public sealed class Impression
 /// <param name="Name">What it is.</param>
 /// <param name="Rows">All impressions in order of time, those of a request together.</param>
 /// <param name="Tune">Sets the options that were chosen for it, on its validation rows.</param>
-public sealed record ClickData(string Name, Impression[] Rows, Action<SparseCtrTrainer.Options> Tune)
+public sealed record ClickData(string Name, Impression[] Rows, Action<CtrTrainerOptions> Tune)
 {
     /// <summary>Orders a log by time, numbers its requests and fills in the moments.</summary>
-    internal static ClickData Create(string name, IEnumerable<Impression> log, Action<SparseCtrTrainer.Options> tune)
+    internal static ClickData Create(string name, IEnumerable<Impression> log, Action<CtrTrainerOptions> tune)
     {
         Impression[] rows = log.OrderBy(row => row.Timestamp).ThenBy(row => row.User).ToArray();
         for (int i = 0; i < rows.Length; i++)

@@ -28,7 +28,7 @@ internal static class Demo
         var mlContext = new MLContext(seed: arguments.Seed);
         IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
         TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: TestFraction);
-        SparseCtrTrainer.Options options = arguments.Apply(OptionsFor(data));
+        CtrTrainerOptions options = arguments.Apply(OptionsFor(data, arguments.NewOptions()));
         ITransformer model = Pipeline(mlContext, log, options, new ProgressLine()).Fit(split.TrainSet);
 
         Console.WriteLine("scoring the test rows");
@@ -85,7 +85,7 @@ internal static class Demo
     /// From rows of a log to what the trainer takes: keys for ids, and, of each row's past, the history of its user and the rates of its item
     /// and its user.
     /// </summary>
-    private static IEstimator<ITransformer> Features(MLContext mlContext, IDataView log, SparseCtrTrainer.Options options)
+    private static IEstimator<ITransformer> Features(MLContext mlContext, IDataView log, CtrTrainerOptions options)
     {
         TransformsCatalog transforms = mlContext.Transforms;
         string[] ids = ["Item", "Category", "Age", "Tags", "UserFacts"];
@@ -106,27 +106,34 @@ internal static class Demo
                 HistoryStride = StrideFor(options),
             }))
             .Append(transforms.Conversion.MapValueToKey("HistoryAction"))
-            .Append(transforms.TimeChunking(policy: options.Chunking, maximumChunks: options.NumberOfChunks, historyLength: options.HistoryLength));
+            .Append(transforms.TimeChunking(historyLength: options.HistoryLength));
     }
 
     internal static IEstimator<ITransformer> Pipeline(
-        MLContext mlContext, IDataView log, SparseCtrTrainer.Options options, IProgress<TrainingProgress>? progress = null)
-        => Features(mlContext, log, options).Append(mlContext.Ranking.Trainers.SparseCtr(options, progress));
+        MLContext mlContext, IDataView log, CtrTrainerOptions options, IProgress<TrainingProgress>? progress = null)
+        => Features(mlContext, log, options).Append(Trainer(mlContext.Ranking.Trainers, options, progress));
+
+    private static CtrTrainer Trainer(RankingCatalog.RankingTrainers trainers, CtrTrainerOptions options, IProgress<TrainingProgress>? progress) => options switch
+    {
+        SparseCtrTrainer.Options sparseCtr => trainers.SparseCtr(sparseCtr, progress),
+        EtaTrainer.Options eta => trainers.Eta(eta, progress),
+        TargetAttentionTrainer.Options targetAttention => trainers.TargetAttention(targetAttention, progress),
+        DenseAttentionTrainer.Options denseAttention => trainers.DenseAttention(denseAttention, progress),
+        _ => throw new ArgumentException($"{options.GetType()} are options of no trainer that is known here."),
+    };
 
     /// <summary>Long histories of rows that follow each other begin alike, so that one encoding does for them.</summary>
-    private static int StrideFor(SparseCtrTrainer.Options options) => options.RequestsPerHistory == 1 ? 1 : Math.Max(1, options.HistoryLength / 2);
+    private static int StrideFor(CtrTrainerOptions options) => options.RequestsPerHistory == 1 ? 1 : Math.Max(1, options.HistoryLength / 2);
 
-    internal static SparseCtrTrainer.Options OptionsFor(ClickData data)
+    /// <summary>Fills in the columns, and what was chosen for the data.</summary>
+    internal static TOptions OptionsFor<TOptions>(ClickData data, TOptions options) where TOptions : CtrTrainerOptions
     {
-        var options = new SparseCtrTrainer.Options
-        {
-            HistoryColumnNames = ["HistoryCategory", "HistoryAge", "HistoryAction"],
-            CandidateColumnNames = ["Category", "Age", "Tags"],
-            UserColumnNames = ["UserFacts"],
-            NumericColumnNames = ["ItemRate", "ItemCount", "ItemAction", "UserRate", "UserCount", "UserAction", "Moment"],
-            RowGroupColumnName = "Request",
-            ValidationFraction = ValidationFraction,
-        };
+        options.HistoryColumnNames = ["HistoryCategory", "HistoryAge", "HistoryAction"];
+        options.CandidateColumnNames = ["Category", "Age", "Tags"];
+        options.UserColumnNames = ["UserFacts"];
+        options.NumericColumnNames = ["ItemRate", "ItemCount", "ItemAction", "UserRate", "UserCount", "UserAction", "Moment"];
+        options.RowGroupColumnName = "Request";
+        options.ValidationFraction = ValidationFraction;
         data.Tune(options);
         return options;
     }

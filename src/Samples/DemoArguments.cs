@@ -7,6 +7,14 @@ namespace SparseCtr.Samples;
 /// <summary>The command line.</summary>
 internal sealed record DemoArguments
 {
+    private static readonly Dictionary<string, Func<CtrTrainerOptions>> s_trainers = new()
+    {
+        ["SparseCtr"] = () => new SparseCtrTrainer.Options(),
+        ["Eta"] = () => new EtaTrainer.Options(),
+        ["TargetAttention"] = () => new TargetAttentionTrainer.Options(),
+        ["DenseAttention"] = () => new DenseAttentionTrainer.Options(),
+    };
+
     public string Command { get; private init; } = "train";
 
     /// <summary>A folder with MovieLens 100K; null takes generated data.</summary>
@@ -19,11 +27,14 @@ internal sealed record DemoArguments
 
     public int Seed { get; private init; } = 1;
 
+    /// <summary>Makes options of the trainer that was asked for.</summary>
+    public Func<CtrTrainerOptions> NewOptions { get; private init; } = s_trainers["SparseCtr"];
+
     /// <summary>Options of the trainer to change, by name.</summary>
     public IReadOnlyList<(PropertyInfo Option, object Value)> Options { get; private init; } = [];
 
     /// <summary>Changes the options that the command line names.</summary>
-    public SparseCtrTrainer.Options Apply(SparseCtrTrainer.Options options)
+    public CtrTrainerOptions Apply(CtrTrainerOptions options)
     {
         foreach ((PropertyInfo option, object value) in Options)
             option.SetValue(options, value);
@@ -34,6 +45,7 @@ internal sealed record DemoArguments
     public static DemoArguments Parse(string[] args)
     {
         var result = new DemoArguments();
+        var settings = new List<string>();
         for (int i = 0; i < args.Length; i++)
         {
             result = args[i] switch
@@ -42,12 +54,24 @@ internal sealed record DemoArguments
                 "--users" => result with { Users = Number(ref i) },
                 "--model" => result with { ModelPath = Value(ref i) },
                 "--seed" => result with { Seed = Number(ref i) },
-                "--set" => result with { Options = [.. result.Options, Option(Value(ref i))] },
-                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed or --set."),
+                "--trainer" => result with { NewOptions = Trainer(Value(ref i)) },
+                "--set" => Set(Value(ref i)),
+                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer or --set."),
                 _ => result with { Command = args[i] },
             };
         }
-        return result;
+        CtrTrainerOptions sample = result.NewOptions();
+        return result with { Options = settings.Select(setting => Option(setting, sample.GetType())).ToArray() };
+
+        DemoArguments Set(string setting)
+        {
+            settings.Add(setting);
+            return result;
+        }
+
+        Func<CtrTrainerOptions> Trainer(string name) => s_trainers.TryGetValue(name, out Func<CtrTrainerOptions>? found)
+            ? found
+            : throw new ArgumentException($"'{name}' is no trainer: use one of {string.Join(", ", s_trainers.Keys)}.");
 
         string Value(ref int i) => ++i < args.Length ? args[i] : throw new ArgumentException($"'{args[i - 1]}' needs a value.");
 
@@ -57,12 +81,12 @@ internal sealed record DemoArguments
     }
 
     /// <summary>NumberOfEpochs=5 and the like.</summary>
-    private static (PropertyInfo Option, object Value) Option(string text)
+    private static (PropertyInfo Option, object Value) Option(string text, Type options)
     {
         string[] parts = text.Split('=', 2);
-        PropertyInfo? option = typeof(SparseCtrTrainer.Options).GetProperty(parts[0]);
+        PropertyInfo? option = options.GetProperty(parts[0]);
         if (parts.Length < 2 || option is null || !(option.PropertyType.IsEnum || option.PropertyType == typeof(int) || option.PropertyType == typeof(double)))
-            throw new ArgumentException($"'--set' needs a number or a name for an option of SparseCtrTrainer, such as NumberOfEpochs=5, not '{text}'.");
+            throw new ArgumentException($"'--set' needs a number or a name for an option of {options.DeclaringType!.Name}, such as NumberOfEpochs=5, not '{text}'.");
         try
         {
             return (option, option.PropertyType.IsEnum

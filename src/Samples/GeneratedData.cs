@@ -49,7 +49,7 @@ internal sealed class GeneratedData
         => ClickData.Create("generated clicks", new GeneratedData(users, pagesPerUser, seed)._log, Tune);
 
     /// <summary>Every item is shown often, so that little needs to be hidden, and the interests take a few passes to find.</summary>
-    private static void Tune(SparseCtrTrainer.Options options)
+    private static void Tune(CtrTrainerOptions options)
         => (options.NumberOfEpochs, options.ItemDropout, options.Dropout, options.TokenDropout) = (6, 0.1, 0.05, 0.05);
 
     private void AddUser(int user, int pages)

@@ -1,6 +1,6 @@
 using SparseCtr.Samples;
 
-// usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--set OPTION=NUMBER]...
+// usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--trainer NAME] [--set OPTION=NUMBER]...
 //        Samples score [--data FOLDER | --users N] [--model ctr.zip]
 try
 {

@@ -38,7 +38,7 @@ internal static class AttentionBenchmark
         using var count = new ThreadCount(threads);
         using DisposeScope scope = NewDisposeScope();
         manual_seed(1);
-        using var attention = new EvoAttention(BenchmarkRequests.Sizes, implementation);
+        using var attention = new EvoAttention(BenchmarkRequests.Sizes with { AttentionImplementation = implementation });
         EvoAttentionPlan plan = BenchmarkRequests.PlanOf(requests);
         // What the reference makes of the plan once per batch stays out of its time.
         if (implementation == AttentionImplementation.Reference)

@@ -3,26 +3,23 @@ namespace Microsoft.ML.SparseCtr.Benchmarks;
 /// <summary>The network that attention and training are measured with, and random requests for it.</summary>
 internal static class BenchmarkRequests
 {
-    public static SparseCtrConfig Sizes { get; } = new()
+    public static SparseCtrTrainer.Options Sizes { get; } = new()
+    {
+        HistoryLength = 100_000,
+        ModelDimension = 64,
+        NumberOfBlocks = 2,
+        NumberOfChunks = 32,
+        Chunking = ChunkingPolicy.LargestGaps,
+        TransitionBehaviors = 2,
+    };
+
+    public static CtrConfig Config { get; } = new()
     {
         SequenceFields = [new KeyField("Item", "Item", "HistoryItem", 1_682), new KeyField("Rating", null, "HistoryRating", 5)],
         CandidateFields = [],
         UserFields = [new KeyField("User", "User", null, 943)],
         NumericFields = [],
-        TimestampColumnName = "Timestamp",
-        HistoryTimestampColumnName = "HistoryTimestamp",
-        HistoryLength = 100_000,
-        EmbeddingDimension = 16,
-        ModelDimension = 64,
-        NumberOfHeads = 4,
-        NumberOfBlocks = 2,
-        NumberOfChunks = 32,
-        TransitionBehaviors = 2,
-        LocalWindow = 64,
-        FeedForwardDimension = 64,
-        HeadDimension = 64,
-        TimeScaleSeconds = 60,
-        UtcOffsetHours = 0,
+        Options = Sizes,
     };
 
     /// <summary>Requests of n tokens each: n − 1 behaviors and one candidate.</summary>
@@ -39,12 +36,12 @@ internal static class BenchmarkRequests
         return new Request
         {
             HistoryTimestamps = times,
-            HistoryKeys = [.. Sizes.SequenceFields.Select(field => Enumerable.Range(0, events).Select(_ => random.Next(field.KeyCount + 1)).ToArray())],
+            HistoryKeys = [.. Config.SequenceFields.Select(field => Enumerable.Range(0, events).Select(_ => random.Next(field.KeyCount + 1)).ToArray())],
             Impressions =
             [
                 new Impression
                 {
-                    SequenceKeys = Sizes.SequenceFields.Select(field => field.ColumnName is null ? field.CandidateKey : random.Next(field.KeyCount + 1)).ToArray(),
+                    SequenceKeys = Config.SequenceFields.Select(field => field.ColumnName is null ? field.CandidateKey : random.Next(field.KeyCount + 1)).ToArray(),
                     CandidateKeys = [],
                     UserKeys = [[1 + random.Next(943)]],
                     Numbers = [],
@@ -62,8 +59,8 @@ internal static class BenchmarkRequests
     public static object Plain(Request[] requests) => new
     {
         times = requests.Select(request => request.HistoryTimestamps.Append(request.Impressions[0].Timestamp)),
-        keys = Sizes.SequenceFields.Select((_, field) => requests.Select(request => request.HistoryKeys[field].Append(request.Impressions[0].SequenceKeys[field]))),
-        users = Sizes.UserFields.Select((_, field) => requests.Select(request => request.Impressions[0].UserKeys[field].Single())),
+        keys = Config.SequenceFields.Select((_, field) => requests.Select(request => request.HistoryKeys[field].Append(request.Impressions[0].SequenceKeys[field]))),
+        users = Config.UserFields.Select((_, field) => requests.Select(request => request.Impressions[0].UserKeys[field].Single())),
         labels = requests.Select(request => request.Impressions[0].Label),
     };
 }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using BenchmarkDotNet.Attributes;
 using BenchmarkDotNet.Columns;
@@ -23,7 +24,12 @@ internal static class KernelBenchmarks
         Job job = Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance).WithIterationTime(TimeInterval.FromMilliseconds(200));
         IConfig config = ManualConfig.CreateEmpty().AddJob(job).AddLogger(NullLogger.Instance).AddColumnProvider(DefaultColumnProviders.Instance)
             .WithArtifactsPath(Path.Combine("artifacts", "benchmarkdotnet")).WithOptions(ConfigOptions.DisableLogFile);
-        foreach (Type type in new[] { typeof(AttentionKernelBenchmark), typeof(SmallMatrixBenchmark), typeof(RowwiseAdamWBenchmark), typeof(TimeChunkingBenchmark) })
+        Type[] types =
+        [
+            typeof(AttentionKernelBenchmark), typeof(SmallMatrixBenchmark), typeof(RowwiseAdamWBenchmark), typeof(TimeChunkingBenchmark),
+            typeof(RetrievalBenchmark),
+        ];
+        foreach (Type type in types)
         {
             Summary summary = BenchmarkRunner.Run(type, config);
             MarkdownExporter.Console.ExportToLog(summary, ConsoleLogger.Default);
@@ -36,7 +42,7 @@ internal static class KernelBenchmarks
 /// <summary>EvoAttention without its projections, on the sizes of <see cref="BenchmarkRequests"/> and as many threads as there are processors.</summary>
 public unsafe class AttentionKernelBenchmark
 {
-    private readonly SparseCtrConfig _sizes = BenchmarkRequests.Sizes;
+    private readonly SparseCtrTrainer.Options _sizes = BenchmarkRequests.Sizes;
     private readonly Random _random = new(1);
     private EvoAttentionPlan? _plan;
     private float* _queriesAndGates, _keysAndValues, _coefficients, _output, _queriesAndGatesGradient, _keysAndValuesGradient, _coefficientGradient;
@@ -170,4 +176,57 @@ public class TimeChunkingBenchmark
 
     [Benchmark]
     public int LargestGaps() => TimeChunking.LargestGaps(_times, BenchmarkRequests.Sizes.NumberOfChunks, _chunkOfEvent);
+}
+
+/// <summary>The 48 events of a history that are nearest to each of a request's candidates, by fingerprints of 64 bits and without.</summary>
+public unsafe class RetrievalBenchmark
+{
+    private const int Candidates = 100, Events = 10_000, Dimension = 64, Wanted = 48;
+
+    private readonly SimHash _hash = new(Dimension, words: 1, seed: 1);
+    private readonly float[] _candidates = new float[Candidates * Dimension], _events = new float[Events * Dimension], _products = new float[Events];
+    private readonly ulong[] _candidateFingerprints = new ulong[Candidates], _eventFingerprints = new ulong[Events];
+    private readonly int[] _distances = new int[Events], _places = new int[Events], _nearest = new int[Wanted];
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        var random = new Random(1);
+        foreach (float[] embeddings in new[] { _candidates, _events })
+            foreach (ref float component in embeddings.AsSpan())
+                component = 2 * random.NextSingle() - 1;
+        _hash.Fingerprint(_candidates, _candidateFingerprints);
+        FingerprintEvents();
+    }
+
+    [Benchmark]
+    public void FingerprintEvents() => _hash.Fingerprint(_events, _eventFingerprints);
+
+    [Benchmark(Baseline = true)]
+    public void Nearest()
+    {
+        for (int candidate = 0; candidate < Candidates; candidate++)
+            HammingSearch.Nearest(_candidateFingerprints.AsSpan(candidate, 1), _eventFingerprints, Wanted, _nearest);
+    }
+
+    [Benchmark]
+    public void NearestBySorting()
+    {
+        foreach (ulong candidate in _candidateFingerprints)
+        {
+            for (int i = 0; i < Events; i++)
+                (_distances[i], _places[i]) = (BitOperations.PopCount(candidate ^ _eventFingerprints[i]), i);
+            Array.Sort(_distances, _places);
+        }
+    }
+
+    /// <summary>Without the selection of the largest.</summary>
+    [Benchmark]
+    public void DotProducts()
+    {
+        fixed (float* candidates = _candidates, events = _events)
+            for (int candidate = 0; candidate < Candidates; candidate++)
+                for (int i = 0; i < Events; i++)
+                    _products[i] = SmallMatrix.Dot(candidates + candidate * Dimension, events + i * Dimension, Dimension);
+    }
 }

@@ -67,17 +67,17 @@ internal sealed class Measurements
     private object Check()
     {
         using DisposeScope scope = NewDisposeScope();
-        using var network = new SparseCtrNetwork(BenchmarkRequests.Sizes);
+        using CtrNetwork network = BenchmarkRequests.Sizes.CreateNetwork(BenchmarkRequests.Config);
         network.eval();
         using (no_grad())
         {
             foreach (Tensor parameter in network.parameters())
                 parameter.normal_(0, 0.2);
         }
-        using PackedBatch batch = PackedBatch.Create(_requests, BenchmarkRequests.Sizes, CPU);
+        using PackedBatch batch = PackedBatch.Create(_requests, network, CPU);
         Tensor tokens = randn(_requests.Length, batch.Plan.TokenCount / _requests.Length, BenchmarkRequests.Sizes.ModelDimension), gradient = randn_like(tokens);
         Tensor x = Packed(tokens).requires_grad_();
-        Tensor attended = network.modules().OfType<EvoAttention>().First().forward(x, batch.Plan, false);
+        Tensor attended = network.modules().OfType<EvoAttention>().First().forward(x, (EvoAttentionPlan)batch.Plan, false);
         attended.backward([Packed(gradient)]);
         return new
         {
@@ -137,7 +137,7 @@ internal sealed class Measurements
     /// <summary>What <see cref="TrainingRun"/> does in a step, the packing of its batch included.</summary>
     private Action TrainingStep()
     {
-        var network = new SparseCtrNetwork(BenchmarkRequests.Sizes, Options.Dropout, Options.TokenDropout);
+        CtrNetwork network = BenchmarkRequests.Sizes.CreateNetwork(BenchmarkRequests.Config);
         network.train();
         var optimizer = new NetworkOptimizer(network, Options);
         var random = new Random(1);
@@ -147,7 +147,7 @@ internal sealed class Measurements
             foreach (List<Request> pass in _requests.InPasses())
             {
                 using DisposeScope scope = NewDisposeScope();
-                using PackedBatch batch = PackedBatch.Create(pass, BenchmarkRequests.Sizes, CPU, isDropped: () => random.NextDouble() < Options.ItemDropout);
+                using PackedBatch batch = PackedBatch.Create(pass, network, CPU, isDropped: () => random.NextDouble() < Options.ItemDropout);
                 optimizer.Backward(nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels, reduction: nn.Reduction.Sum) / _requests.Length);
             }
             optimizer.Step(Options.LearningRate);

@@ -31,7 +31,7 @@ internal static class MemoryBenchmark
         IDataView rows = mlContext.Data.LoadFromEnumerable(Rows());
         var options = new SparseCtrTrainer.Options { NumberOfEpochs = 1, ValidationFraction = 0, BatchSize = BatchSize, ShufflePoolSize = 1 };
         Console.WriteLine(Invariant($"memory: resident while training {Steps:N0} steps of {BatchSize} rows with up to {HistoryLength} events"));
-        using SparseCtrTransformer model = mlContext.Ranking.Trainers.SparseCtr(options, new MemoryReport()).Fit(rows);
+        using CtrTransformer model = mlContext.Ranking.Trainers.SparseCtr(options, new MemoryReport()).Fit(rows);
     }
 
     private static IEnumerable<Row> Rows()

@@ -31,7 +31,7 @@ internal static class PyTorchBenchmark
     public static void Run(string? jsonFile)
     {
         var all = new List<Comparison>();
-        SparseCtrConfig sizes = BenchmarkRequests.Sizes;
+        SparseCtrTrainer.Options sizes = BenchmarkRequests.Sizes;
         using (MeasuredProcess ours = MeasuredProcess.Product(), peer = MeasuredProcess.PyTorch())
         {
             Console.WriteLine(Invariant($"against PyTorch: d = {sizes.ModelDimension}, H = {sizes.NumberOfHeads}, P = {sizes.NumberOfChunks}, ")
@@ -76,7 +76,7 @@ internal static class PyTorchBenchmark
 
     private static void Load(MeasuredProcess process, int n, int batch)
     {
-        SparseCtrConfig sizes = BenchmarkRequests.Sizes;
+        SparseCtrTrainer.Options sizes = BenchmarkRequests.Sizes;
         JsonObject request = JsonSerializer.SerializeToNode(BenchmarkRequests.Plain(BenchmarkRequests.Batch(n, batch)))!.AsObject();
         request["do"] = "load";
         (request["n"], request["batch"], request["threads"]) = (n, batch, Threads);
@@ -92,8 +92,8 @@ internal static class PyTorchBenchmark
             head = sizes.HeadDimension,
             feedForward = sizes.FeedForwardDimension,
             blocks = sizes.NumberOfBlocks,
-            sequenceRows = sizes.SequenceFields.Select(field => field.TableRows),
-            userRows = sizes.UserFields.Select(field => field.TableRows),
+            sequenceRows = BenchmarkRequests.Config.SequenceFields.Select(field => field.TableRows),
+            userRows = BenchmarkRequests.Config.UserFields.Select(field => field.TableRows),
             dropout = Measurements.Options.Dropout,
             tokenDropout = Measurements.Options.TokenDropout,
             itemDropout = Measurements.Options.ItemDropout,
@@ -215,10 +215,10 @@ internal static class PyTorchBenchmark
     /// </summary>
     private static double MatrixProductsOfStep(int n)
     {
-        SparseCtrConfig sizes = BenchmarkRequests.Sizes;
+        SparseCtrTrainer.Options sizes = BenchmarkRequests.Sizes;
         double d = sizes.ModelDimension, w = sizes.LocalWindow;
         double keysSeen = 2 + sizes.NumberOfChunks * (1 + sizes.TransitionBehaviors) / 2.0 + w * (1 - w / (2 * n));
-        double tokens = sizes.SequenceFields.Length * sizes.EmbeddingDimension * d;
+        double tokens = BenchmarkRequests.Config.SequenceFields.Length * sizes.EmbeddingDimension * d;
         double keysAndValues = 2 * d * d;
         double ofQuery = 2 * d * d + 3 * sizes.NumberOfHeads * d + 3 * sizes.FeedForwardDimension * d + 2 * keysSeen * d;
         return 3 * 2 * (tokens + sizes.NumberOfBlocks * keysAndValues + (sizes.NumberOfBlocks - 1) * ofQuery);

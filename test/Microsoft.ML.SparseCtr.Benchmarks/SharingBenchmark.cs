@@ -72,7 +72,7 @@ internal static class SharingBenchmark
         var mlContext = new MLContext(seed);
         IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
         TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: Demo.TestFraction);
-        SparseCtrTrainer.Options options = Demo.OptionsFor(data);
+        SparseCtrTrainer.Options options = Demo.OptionsFor(data, new SparseCtrTrainer.Options());
         variant.Set(options);
         var clock = Stopwatch.StartNew();
         ITransformer model = Demo.Pipeline(mlContext, log, options).Fit(split.TrainSet);

@@ -38,7 +38,7 @@ internal static class TableBenchmark
         IDataView rows = mlContext.Data.LoadFromEnumerable(Rows(items), definition);
         var clock = new Stopwatch();
         var options = new SparseCtrTrainer.Options { NumberOfEpochs = 1, ValidationFraction = 0, BatchSize = BatchSize, ShufflePoolSize = 1 };
-        using SparseCtrTransformer model = mlContext.Ranking.Trainers.SparseCtr(options, new StepClock(clock)).Fit(rows);
+        using CtrTransformer model = mlContext.Ranking.Trainers.SparseCtr(options, new StepClock(clock)).Fit(rows);
         return clock.Elapsed.TotalMilliseconds / Steps;
     }
 

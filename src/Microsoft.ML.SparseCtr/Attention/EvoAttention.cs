@@ -26,19 +26,19 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     private readonly RelTemporal _temporal;
     private readonly int _heads;
     private readonly int _headDimension;
-    private readonly AttentionImplementation _implementation;
+    private readonly SelfAttentionOptions _options;
 
-    public EvoAttention(SparseCtrConfig config, AttentionImplementation implementation = default) : base(nameof(EvoAttention))
+    public EvoAttention(SelfAttentionOptions options) : base(nameof(EvoAttention))
     {
-        int d = config.ModelDimension;
-        _implementation = implementation;
-        (_heads, _headDimension) = (config.NumberOfHeads, d / config.NumberOfHeads);
+        int d = options.ModelDimension;
+        _options = options;
+        (_heads, _headDimension) = (options.NumberOfHeads, d / options.NumberOfHeads);
         register_module("query", _query = nn.Linear(d, d, hasBias: false));
         register_module("key", _key = nn.Linear(d, d, hasBias: false));
         register_module("value", _value = nn.Linear(d, d, hasBias: false));
         register_module("gate", _gate = nn.Linear(d, Branches * _heads, hasBias: false));
         register_module("output", _output = nn.Linear(d, d, hasBias: false));
-        register_module("temporal", _temporal = new RelTemporal(_heads));
+        register_module("temporal", _temporal = new RelTemporal(_heads, options.TemporalTerms));
     }
 
     /// <param name="x">[tokens, d] the normalized tokens of the batch, packed as the plan says.</param>
@@ -47,12 +47,12 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     /// <returns>[tokens, d], or [candidates, d].</returns>
     public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
-        bool isFused = _implementation == AttentionImplementation.Fused && TensorMemory.IsDirect(x);
+        bool isFused = _options.AttentionImplementation == AttentionImplementation.Fused && TensorMemory.IsDirect(x);
         return _output.forward(isFused ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
     }
 
     private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => EvoAttentionFunction.apply(
-        x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients, plan, candidatesOnly);
+        x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
 
     private Tensor Reference(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
     {
@@ -79,7 +79,10 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
 
         Tensor sum = zeros_like(query);
         for (int branch = 0; branch < Branches; branch++)
-            sum = sum + gates[branch] * Attend(query, group.Branches[branch], keysAndValues);
+        {
+            if (_options.Shape.Has(branch))
+                sum = sum + gates[branch] * Attend(query, group.Branches[branch], keysAndValues);
+        }
         return sum.transpose(1, 2).reshape(groups * size, _heads * _headDimension).index_select(0, group.OutputIndex);
     }
 

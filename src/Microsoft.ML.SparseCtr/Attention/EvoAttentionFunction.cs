@@ -23,6 +23,7 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         Tensor queriesAndGates = Asking(x, plan, candidatesOnly).mm(queryAndGate.t()), keysAndValues = x.mm(keyAndValue.t());
         long d = query.shape[0];
         queriesAndGates.narrow(1, d, queriesAndGates.shape[1] - d).sigmoid_();
+        CloseGates(queriesAndGates, d, plan.Options.Shape, heads: coefficients.shape[0]);
         ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, queriesAndGates, keysAndValues]);
         ctx.save_data(PlanKey, plan);
         ctx.save_data(CandidatesOnlyKey, candidatesOnly);
@@ -53,6 +54,16 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
             tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
             askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!,
         ];
+    }
+
+    /// <summary>A branch that is left out has gates that are shut, which nothing comes through in either direction.</summary>
+    private static void CloseGates(Tensor queriesAndGates, long first, AttentionShape shape, long heads)
+    {
+        for (int branch = 0; branch < EvoAttentionLayout.Branches; branch++)
+        {
+            if (!shape.Has(branch))
+                queriesAndGates.narrow(1, first + branch * heads, heads).zero_();
+        }
     }
 
     private static Tensor Asking(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)

@@ -64,7 +64,7 @@ internal sealed class EvoAttentionLayout
         public EvoAttentionLayout Build()
         {
             long[] keyTimes = [.. plan.Times, .. plan.Chunks.Select(chunk => plan.Times[chunk.To - 1]), 0];
-            var temporal = new RelTemporalFeatures(keyTimes, _zeroToken, plan.Config, device, dtype);
+            var temporal = new RelTemporalFeatures(keyTimes, _zeroToken, plan.Options, device, dtype);
             long[] members = plan.Chunks.SelectMany(Numbers).Select(behavior => (long)behavior).ToArray();
             long[] chunkOfMember = plan.Chunks.SelectMany((chunk, index) => Enumerable.Repeat((long)index, chunk.Count)).ToArray();
             double[] inverseLength = plan.Chunks.Select(chunk => 1.0 / chunk.Count).ToArray();
@@ -75,7 +75,7 @@ internal sealed class EvoAttentionLayout
                 Member = tensor(members, device: device),
                 ChunkOfMember = tensor(chunkOfMember, device: device),
                 InverseChunkLength = tensor(inverseLength, dtype, device).reshape(inverseLength.Length, 1),
-                Behaviors = plan.Config.NumberOfBlocks > 1 ? Groups(request => request.Behaviors, plan.Config.LocalWindow, temporal) : null,
+                Behaviors = plan.Options.NumberOfBlocks > 1 ? Groups(request => request.Behaviors, plan.Options.Shape.Window, temporal) : null,
                 Candidates = Groups(request => request.Candidates, CandidatesPerGroup, temporal),
             };
         }

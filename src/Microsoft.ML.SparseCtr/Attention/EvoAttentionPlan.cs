@@ -2,17 +2,6 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>The numbers From, From + 1 and so on, up to but not including To.</summary>
-internal readonly record struct Interval(int From, int To)
-{
-    public int Count => To - From;
-
-    public bool Contains(int number) => number >= From && number < To;
-
-    /// <summary>The smallest interval that holds both; an empty one has nothing to hold.</summary>
-    public Interval Cover(Interval other) => Count == 0 ? other : other.Count == 0 ? this : new(Math.Min(From, other.From), Math.Max(To, other.To));
-}
-
 /// <summary>One request of a batch: which of the batch's tokens are its behaviors and its candidates, and which chunks are its own.</summary>
 internal readonly record struct RequestPlan(Interval Behaviors, Interval Candidates, Interval Chunks);
 
@@ -36,8 +25,7 @@ internal readonly record struct QueryPlan(Interval Merged, Interval Complete, In
 /// <summary>
 /// Who sees whom in a packed batch, as plain arrays that every block of the network shares.
 /// <para>
-/// Tokens are packed: the behaviors of all requests, request after request, then the candidates of all requests in the same order. The
-/// local behaviors of a behavior end with itself; a candidate, which no one else sees, sees itself besides its local behaviors.
+/// The local behaviors of a behavior end with itself; a candidate, which no one else sees, sees itself besides its local behaviors.
 /// </para>
 /// <para>
 /// A query sees the chunks as they were when its time had come. So a request has, besides the chunks that its history is cut into, those that
@@ -45,14 +33,14 @@ internal readonly record struct QueryPlan(Interval Merged, Interval Complete, In
 /// beginnings of the chunks that they are in.
 /// </para>
 /// </summary>
-internal sealed class EvoAttentionPlan
+internal sealed class EvoAttentionPlan : BatchPlan
 {
     private EvoAttentionLayout? _layout;
 
-    private EvoAttentionPlan(SparseCtrConfig config) => Config = config;
+    private EvoAttentionPlan(IReadOnlyList<Request> requests, SelfAttentionOptions options) : base(requests) => Options = options;
 
-    /// <summary>The transition branch's r, RelTemporal's time scale, and the window by which the reference groups its queries.</summary>
-    public SparseCtrConfig Config { get; }
+    /// <summary>RelTemporal's time scale and the UTC offset, and the window by which the reference groups its queries.</summary>
+    public SelfAttentionOptions Options { get; }
 
     public required RequestPlan[] Requests { get; init; }
 
@@ -82,10 +70,6 @@ internal sealed class EvoAttentionPlan
     public required float[] HourSine { get; init; }
     public required float[] Weekend { get; init; }
 
-    public int TokenCount => Times.Length;
-    public int BehaviorCount => Requests.Length == 0 ? 0 : Requests[^1].Behaviors.To;
-    public int CandidateCount => TokenCount - BehaviorCount;
-
     /// <summary>How many keys the transition branch has of some chunks.</summary>
     public int TransitionCount(Interval chunks) => FirstTransition[chunks.To] - FirstTransition[chunks.From];
 
@@ -112,8 +96,8 @@ internal sealed class EvoAttentionPlan
     /// themselves, candidates the chunks and the last w behaviors of their own past.
     /// </summary>
     /// <param name="requests">The requests.</param>
-    /// <param name="config">The policy, P, r, w, the time scale and the UTC offset.</param>
-    public static EvoAttentionPlan Create(IReadOnlyList<Request> requests, SparseCtrConfig config)
+    /// <param name="options">The policy, P, r, w, the time scale and the UTC offset.</param>
+    public static EvoAttentionPlan Create(IReadOnlyList<Request> requests, SelfAttentionOptions options)
     {
         int behaviorCount = requests.Sum(request => request.HistoryTimestamps.Length);
         int tokenCount = behaviorCount + requests.Sum(request => request.Impressions.Count);
@@ -128,7 +112,7 @@ internal sealed class EvoAttentionPlan
             Interval behaviors = new(behavior, behavior + request.HistoryTimestamps.Length);
             Interval candidates = new(candidate, candidate + request.Impressions.Count);
             int firstChunk = chunks.Count;
-            new RequestPlanner(request, behaviors, config, chunks).Plan(queries.AsSpan(behaviors.From, behaviors.Count), queries.AsSpan(candidates.From, candidates.Count));
+            new RequestPlanner(request, behaviors, options, chunks).Plan(queries.AsSpan(behaviors.From, behaviors.Count), queries.AsSpan(candidates.From, candidates.Count));
             plans[i] = new RequestPlan(behaviors, candidates, new(firstChunk, chunks.Count));
             request.HistoryTimestamps.CopyTo(times, behaviors.From);
             for (int place = 0; place < candidates.Count; place++)
@@ -139,18 +123,18 @@ internal sealed class EvoAttentionPlan
         var (cosine, sine, weekend) = (new float[tokenCount], new float[tokenCount], new float[tokenCount]);
         for (int token = 0; token < tokenCount; token++)
         {
-            LocalTime local = LocalTime.Of(times[token], config);
+            LocalTime local = LocalTime.Of(times[token], options);
             (sine[token], cosine[token]) = MathF.SinCos((float)local.DayAngle);
             weekend[token] = local.IsWeekend ? 1 : 0;
         }
-        return new EvoAttentionPlan(config)
+        return new EvoAttentionPlan(requests, options)
         {
             Requests = plans,
             LargestFirst = Enumerable.Range(0, plans.Length)
                 .OrderByDescending(request => plans[request].Behaviors.Count + plans[request].Candidates.Count).ToArray(),
             Queries = queries,
             Chunks = chunks.ToArray(),
-            FirstTransition = FirstTransitionOf(chunks, config.TransitionBehaviors),
+            FirstTransition = FirstTransitionOf(chunks, options.Shape.Transitions),
             Times = times,
             HourCosine = cosine,
             HourSine = sine,
@@ -170,10 +154,11 @@ internal sealed class EvoAttentionPlan
 /// <summary>Plans one request of a batch.</summary>
 /// <param name="request">The request.</param>
 /// <param name="behaviors">Its behaviors among the tokens.</param>
-/// <param name="config">The policy, P and w.</param>
+/// <param name="options">The policy, P and w.</param>
 /// <param name="chunks">All chunks, to which those of the request are added.</param>
-internal sealed class RequestPlanner(Request request, Interval behaviors, SparseCtrConfig config, List<Interval> chunks)
+internal sealed class RequestPlanner(Request request, Interval behaviors, SelfAttentionOptions options, List<Interval> chunks)
 {
+    private readonly AttentionShape _shape = options.Shape;
     private readonly int[] _chunkOfBehavior = new int[behaviors.Count];
 
     /// <summary>Where each chunk of the cut begins, and at the end where the last one ends.</summary>
@@ -187,16 +172,8 @@ internal sealed class RequestPlanner(Request request, Interval behaviors, Sparse
 
     public void Plan(Span<QueryPlan> behaviorQueries, Span<QueryPlan> candidateQueries)
     {
-        if (config.Chunking == ChunkingPolicy.Causal)
-            TimeChunking.CausalUnmerged(request.HistoryTimestamps, config.NumberOfChunks, config.HistoryLength, _chunkOfBehavior);
-        else
-            TimeChunking.LargestGaps(request.HistoryTimestamps, config.NumberOfChunks, _chunkOfBehavior);
-        for (int i = 1; i <= behaviors.Count; i++)
-        {
-            if (i == behaviors.Count || _chunkOfBehavior[i] != _chunkOfBehavior[i - 1])
-                _starts.Add(behaviors.From + i);
-        }
-
+        if (_shape.Chunks > 0)
+            Cut();
         int cut = _starts.Count - 1;
         _firstMerged = chunks.Count;
         for (int merged = FewestMerged; merged <= MergedOf(cut); merged++)
@@ -212,8 +189,18 @@ internal sealed class RequestPlanner(Request request, Interval behaviors, Sparse
         {
             int past = request.Impressions[i].PastLength;
             bool isInChunk = openChunks.TryGetValue(past, out int open);
-            int begun = past == 0 ? 0 : _chunkOfBehavior[past - 1] + 1;
+            int begun = past == 0 || cut == 0 ? 0 : _chunkOfBehavior[past - 1] + 1;
             candidateQueries[i] = Query(past, complete: isInChunk ? begun - 1 : begun, open: isInChunk ? new(open, open + 1) : default);
+        }
+    }
+
+    private void Cut()
+    {
+        TimeChunking.Unmerged(_shape.Chunking, request.HistoryTimestamps, _shape.Chunks, options.HistoryLength, _chunkOfBehavior);
+        for (int i = 1; i <= behaviors.Count; i++)
+        {
+            if (i == behaviors.Count || _chunkOfBehavior[i] != _chunkOfBehavior[i - 1])
+                _starts.Add(behaviors.From + i);
         }
     }
 
@@ -221,6 +208,8 @@ internal sealed class RequestPlanner(Request request, Interval behaviors, Sparse
     private Dictionary<int, int> AddOpenChunks()
     {
         var open = new Dictionary<int, int>();
+        if (_shape.Chunks == 0)
+            return open;
         foreach (int past in request.Impressions.Select(impression => impression.PastLength).Distinct().Order())
         {
             if (past == 0 || past == behaviors.Count || _chunkOfBehavior[past] != _chunkOfBehavior[past - 1])
@@ -236,12 +225,11 @@ internal sealed class RequestPlanner(Request request, Interval behaviors, Sparse
     /// <param name="open">The open chunk that it sees.</param>
     private QueryPlan Query(int past, int complete, Interval open)
     {
-        int merged = past == 0 ? 0 : MergedOf(_chunkOfBehavior[past - 1] + 1);
+        int merged = past == 0 || _shape.Chunks == 0 ? 0 : MergedOf(_chunkOfBehavior[past - 1] + 1);
         Interval old = merged == 0 ? default : new(_firstMerged + merged - FewestMerged, _firstMerged + merged - FewestMerged + 1);
-        int end = behaviors.From + past;
-        return new(old, new(_firstCut + merged, _firstCut + complete), open, new(Math.Max(behaviors.From, end - config.LocalWindow), end));
+        return new(old, new(_firstCut + merged, _firstCut + complete), open, new Interval(behaviors.From, behaviors.From + past).Last(_shape.Window));
     }
 
     /// <summary>Of so many chunks, how many are merged into one, so that P are left.</summary>
-    private int MergedOf(int count) => count > config.NumberOfChunks ? count - config.NumberOfChunks + 1 : 0;
+    private int MergedOf(int count) => count > _shape.Chunks ? count - _shape.Chunks + 1 : 0;
 }

@@ -11,9 +11,9 @@ internal readonly record struct LocalTime(double DayAngle, bool IsWeekend)
 {
     private const long SecondsPerDay = 24 * 60 * 60;
 
-    public static LocalTime Of(long unixSeconds, SparseCtrConfig config)
+    public static LocalTime Of(long unixSeconds, SelfAttentionOptions options)
     {
-        long local = unixSeconds + (long)Math.Round(config.UtcOffsetHours * 3600);
+        long local = unixSeconds + (long)Math.Round(options.UtcOffsetHours * 3600);
         // Day 0, 1970-01-01, was a Thursday: Saturday and Sunday are days 2 and 3 of the weeks that begin there.
         return new(2 * Math.PI * FloorMod(local, SecondsPerDay) / SecondsPerDay, FloorMod(local, 7 * SecondsPerDay) / SecondsPerDay is 2 or 3);
     }
@@ -36,24 +36,24 @@ internal sealed class RelTemporalFeatures
 
     /// <param name="times">Unix seconds of every row of the key matrix.</param>
     /// <param name="zeroToken">The row of the zero token, which has no time: its features are zero.</param>
-    /// <param name="config">The time scale τ and the UTC offset.</param>
+    /// <param name="options">The time scale τ and the UTC offset.</param>
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Type of the features.</param>
-    public RelTemporalFeatures(long[] times, int zeroToken, SparseCtrConfig config, Device device, ScalarType dtype)
+    public RelTemporalFeatures(long[] times, int zeroToken, SelfAttentionOptions options, Device device, ScalarType dtype)
     {
         var dayAngle = new double[times.Length];
         var weekend = new bool[times.Length];
         var isReal = new bool[times.Length];
         for (int i = 0; i < times.Length; i++)
         {
-            (dayAngle[i], weekend[i]) = LocalTime.Of(times[i], config);
+            (dayAngle[i], weekend[i]) = LocalTime.Of(times[i], options);
             isReal[i] = i != zeroToken;
         }
         _time = tensor(times, device: device);
         _dayAngle = tensor(dayAngle, dtype, device);
         _weekend = tensor(weekend, device: device);
         _isReal = tensor(isReal, dtype, device);
-        (_timeScale, _dtype) = (config.TimeScaleSeconds, dtype);
+        (_timeScale, _dtype) = (options.TimeScaleSeconds, dtype);
     }
 
     /// <summary>The features of all pairs of S queries and T keys in each of G groups: [G, 3, S·T].</summary>
@@ -83,9 +83,11 @@ internal sealed class RelTemporal : nn.Module<Tensor, Tensor>
 
     // TorchSharp moves a parameter to another device or type by putting the new one into the field of its name.
     private Parameter coefficients;
+    private readonly TemporalTerms _terms;
 
-    public RelTemporal(int heads) : base(nameof(RelTemporal))
+    public RelTemporal(int heads, TemporalTerms terms = TemporalTerms.All) : base(nameof(RelTemporal))
     {
+        _terms = terms;
         // Rows are heads, columns −a, b and c. At first the heads forget at different speeds, from not at all to 1/Δt.
         Tensor initial = zeros(heads, 3);
         for (int head = 1; head < heads; head++)
@@ -94,11 +96,19 @@ internal sealed class RelTemporal : nn.Module<Tensor, Tensor>
         register_parameter(CoefficientsName, coefficients);
     }
 
-    /// <summary>[H, 3]: −a, b and c of each head.</summary>
-    public Tensor Coefficients => coefficients;
+    /// <summary>[H, 3]: −a, b and c of each head; zero for a term that is left out.</summary>
+    public Tensor Coefficients()
+    {
+        if (_terms == TemporalTerms.All)
+            return coefficients;
+        float[] isThere = [Is(TemporalTerms.Elapsed), Is(TemporalTerms.Hour), Is(TemporalTerms.Weekend)];
+        return coefficients * tensor(isThere, coefficients.dtype, coefficients.device);
+
+        float Is(TemporalTerms term) => _terms.HasFlag(term) ? 1 : 0;
+    }
 
     /// <param name="features">[G, 3, S·T] as <see cref="RelTemporalFeatures"/> gives them.</param>
     /// <returns>[G, H, S·T].</returns>
     public override Tensor forward(Tensor features)
-        => coefficients.unsqueeze(0).expand(features.shape[0], -1, -1).bmm(features);
+        => Coefficients().unsqueeze(0).expand(features.shape[0], -1, -1).bmm(features);
 }

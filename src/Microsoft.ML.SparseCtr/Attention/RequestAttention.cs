@@ -338,7 +338,7 @@ internal sealed unsafe class RequestAttention
         float* cosine = _cosine.Pointer + segment.Column, sine = _sine.Pointer + segment.Column, isWeekend = _weekend.Pointer + segment.Column;
         Vector<double> time = Vector.Create((double)_plan.Times[query]);
         Vector<float> ownCosine = Vector.Create(_plan.HourCosine[query]), ownSine = Vector.Create(_plan.HourSine[query]);
-        Vector<float> ownWeekend = Vector.Create(_plan.Weekend[query]), inverseScale = Vector.Create((float)(1 / _plan.Config.TimeScaleSeconds));
+        Vector<float> ownWeekend = Vector.Create(_plan.Weekend[query]), inverseScale = Vector.Create((float)(1 / _plan.Options.TimeScaleSeconds));
         for (int i = 0; i < segment.Width; i += Lanes)
         {
             Vector<double> early = Vector.Abs(time - Vector.Load(seconds + i));

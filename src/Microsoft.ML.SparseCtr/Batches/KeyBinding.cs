@@ -8,12 +8,11 @@ internal static class KeyBinding
     /// <summary>The configuration with the key counts and numeric sizes of a schema, whose columns have been checked.</summary>
     /// <param name="config">The configuration.</param>
     /// <param name="schema">The schema of the training data.</param>
-    /// <param name="optimizer">What the embeddings are going to be trained by, for which there must be memory.</param>
-    public static SparseCtrConfig Bind(SparseCtrConfig config, DataViewSchema schema, EmbeddingOptimizer optimizer)
+    public static CtrConfig Bind(CtrConfig config, DataViewSchema schema)
     {
         foreach (KeyField field in config.SequenceFields.Where(field => field.ColumnName is not null))
             CheckSameKeys(schema[field.ColumnName!], schema[field.HistoryColumnName!]);
-        SparseCtrConfig bound = config with
+        CtrConfig bound = config with
         {
             SequenceFields = config.SequenceFields.Select(WithCount).ToArray(),
             CandidateFields = config.CandidateFields.Select(WithCount).ToArray(),
@@ -24,7 +23,7 @@ internal static class KeyBinding
                 StandardDeviation = Enumerable.Repeat(1f, SizeOf(schema[field.ColumnName])).ToArray(),
             }).ToArray(),
         };
-        CheckMemory(bound, optimizer);
+        CheckMemory(bound);
         return bound;
 
         KeyField WithCount(KeyField field)
@@ -38,7 +37,7 @@ internal static class KeyBinding
     }
 
     /// <summary>Throws unless the schema's key counts and vector sizes are those of the configuration.</summary>
-    public static void Check(SparseCtrConfig config, DataViewSchema schema)
+    public static void Check(CtrConfig config, DataViewSchema schema)
     {
         foreach (KeyField field in config.AllFields)
         {
@@ -73,20 +72,20 @@ internal static class KeyBinding
     }
 
     /// <summary>Training holds weights and the best weights so far of every table, and AdamW two moments.</summary>
-    private static void CheckMemory(SparseCtrConfig config, EmbeddingOptimizer optimizer)
+    private static void CheckMemory(CtrConfig config)
     {
-        long copies = optimizer == EmbeddingOptimizer.AdamW ? 4 : 2;
+        long copies = config.Options.EmbeddingOptimizer == EmbeddingOptimizer.AdamW ? 4 : 2;
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         foreach (KeyField field in config.AllFields)
         {
-            long bytes = copies * sizeof(float) * field.TotalRows * config.EmbeddingDimension;
+            long bytes = copies * sizeof(float) * field.TotalRows * config.Options.EmbeddingDimension;
             if (bytes > available)
             {
                 throw new InvalidOperationException(
                     $"Column '{field.ColumnName ?? field.HistoryColumnName}' has {field.KeyCount:N0} keys: training its embeddings of dimension "
-                    + $"{config.EmbeddingDimension} takes {bytes / 1e9:N1} GB, and this machine has {available / 1e9:N1} GB. "
-                    + $"Use {nameof(SparseCtrTrainer.Options.MaximumTableRows)}, {nameof(EmbeddingOptimizer)}.{nameof(EmbeddingOptimizer.RowwiseAdagrad)}, fewer keys (such as Hash with fewer bits) "
-                    + $"or a smaller {nameof(SparseCtrTrainer.Options.EmbeddingDimension)}.");
+                    + $"{config.Options.EmbeddingDimension} takes {bytes / 1e9:N1} GB, and this machine has {available / 1e9:N1} GB. "
+                    + $"Use {nameof(CtrTrainerOptions.MaximumTableRows)}, {nameof(EmbeddingOptimizer)}.{nameof(EmbeddingOptimizer.RowwiseAdagrad)}, fewer keys (such as Hash with fewer bits) "
+                    + $"or a smaller {nameof(CtrTrainerOptions.EmbeddingDimension)}.");
             }
         }
     }

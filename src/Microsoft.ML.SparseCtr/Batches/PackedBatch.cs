@@ -34,7 +34,7 @@ internal sealed class PackedBatch : IDisposable
     /// <summary>[candidates] 1 for a click, 0 for none.</summary>
     public required Tensor Labels { get; init; }
 
-    public required EvoAttentionPlan Plan { get; init; }
+    public required BatchPlan Plan { get; init; }
 
     private IEnumerable<Tensor> Tensors => [.. SequenceKeys, .. CandidateKeys.Concat(UserKeys).SelectMany(bags => bags.Tensors), Numbers, Labels];
 
@@ -46,14 +46,15 @@ internal sealed class PackedBatch : IDisposable
 
     /// <summary>Packs requests.</summary>
     /// <param name="requests">At least one.</param>
-    /// <param name="config">The network's inputs and sizes.</param>
+    /// <param name="network">The network that they are for.</param>
     /// <param name="device">Where the tensors go.</param>
     /// <param name="dtype">Type of the floating-point tensors.</param>
     /// <param name="isDropped">Asked once per token while training: whether the item's id is hidden (made missing).</param>
     public static PackedBatch Create(
-        IReadOnlyList<Request> requests, SparseCtrConfig config, Device device, ScalarType dtype = ScalarType.Float32, Func<bool>? isDropped = null)
+        IReadOnlyList<Request> requests, CtrNetwork network, Device device, ScalarType dtype = ScalarType.Float32, Func<bool>? isDropped = null)
     {
         using DisposeScope scope = NewDisposeScope();
+        CtrConfig config = network.Config;
         Impression[] impressions = requests.SelectMany(request => request.Impressions).ToArray();
         var packed = new PackedBatch
         {
@@ -62,7 +63,7 @@ internal sealed class PackedBatch : IDisposable
             UserKeys = config.UserFields.Select((_, i) => KeyBagsOf(impression => impression.UserKeys[i])).ToArray(),
             Numbers = tensor(Standardized(impressions, config), dtype, device).reshape(impressions.Length, config.NumericDimension),
             Labels = tensor(impressions.Select(impression => impression.Label).ToArray(), dtype, device),
-            Plan = EvoAttentionPlan.Create(requests, config),
+            Plan = network.Plan(requests),
         };
         foreach (Tensor tensor in packed.Tensors)
             tensor.DetachFromDisposeScope();
@@ -81,7 +82,7 @@ internal sealed class PackedBatch : IDisposable
     }
 
     private static long[][] SequenceKeysOf(
-        IReadOnlyList<Request> requests, Impression[] impressions, SparseCtrConfig config, Func<bool>? isDropped)
+        IReadOnlyList<Request> requests, Impression[] impressions, CtrConfig config, Func<bool>? isDropped)
     {
         int behaviors = requests.Sum(request => request.HistoryTimestamps.Length);
         var keys = new long[config.SequenceFields.Length][];
@@ -108,7 +109,7 @@ internal sealed class PackedBatch : IDisposable
         return keys;
     }
 
-    private static float[] Standardized(Impression[] impressions, SparseCtrConfig config)
+    private static float[] Standardized(Impression[] impressions, CtrConfig config)
     {
         float[] mean = config.NumericFields.SelectMany(field => field.Mean).ToArray();
         float[] deviation = config.NumericFields.SelectMany(field => field.StandardDeviation).ToArray();

@@ -6,7 +6,7 @@ namespace Microsoft.ML.SparseCtr;
 internal sealed class RowReader
 {
     private readonly DataViewRow _row;
-    private readonly SparseCtrConfig _config;
+    private readonly CtrConfig _config;
     private readonly Func<int[]>?[] _sequenceKeys;
     private readonly Func<int[]>[] _historyKeys, _candidateKeys, _userKeys;
     private readonly Func<float[]>[] _numbers;
@@ -14,7 +14,7 @@ internal sealed class RowReader
     private readonly Func<long[]> _historyTimestamps;
     private readonly Func<float>? _label;
 
-    public RowReader(DataViewRow row, SparseCtrConfig config, string? labelColumnName)
+    public RowReader(DataViewRow row, CtrConfig config, string? labelColumnName)
     {
         (_row, _config) = (row, config);
         _sequenceKeys = config.SequenceFields.Select(field => field.ColumnName is null ? null : Keys(field.ColumnName, field)).ToArray();
@@ -22,8 +22,8 @@ internal sealed class RowReader
         _candidateKeys = config.CandidateFields.Select(field => Keys(field.ColumnName!, field)).ToArray();
         _userKeys = config.UserFields.Select(field => Keys(field.ColumnName!, field)).ToArray();
         _numbers = config.NumericFields.Select(field => ColumnReader.Numbers(row, row.Schema[field.ColumnName])).ToArray();
-        _timestamp = ColumnReader.Timestamp(row, row.Schema[config.TimestampColumnName]);
-        _historyTimestamps = ColumnReader.Timestamps(row, row.Schema[config.HistoryTimestampColumnName]);
+        _timestamp = ColumnReader.Timestamp(row, row.Schema[config.Options.TimestampColumnName]);
+        _historyTimestamps = ColumnReader.Timestamps(row, row.Schema[config.Options.HistoryTimestampColumnName]);
         _label = labelColumnName is null ? null : ColumnReader.Label(row, row.Schema[labelColumnName]);
 
         Func<int[]> Keys(string column, KeyField field) => ColumnReader.Keys(row, row.Schema[column], field.KeyCount);
@@ -40,7 +40,7 @@ internal sealed class RowReader
         long now = _timestamp();
         CheckHistory(times, keys, now);
 
-        int skipped = History.Skipped(times.Length, _config.HistoryLength, _config.HistoryStride);
+        int skipped = History.Skipped(times.Length, _config.Options.HistoryLength, _config.Options.HistoryStride);
         return new Request
         {
             Timestamp = now,
@@ -79,7 +79,7 @@ internal sealed class RowReader
 
     private void CheckHistory(long[] times, int[][] keys, long now)
     {
-        string column = _config.HistoryTimestampColumnName;
+        string column = _config.Options.HistoryTimestampColumnName;
         for (int field = 0; field < keys.Length; field++)
         {
             if (keys[field].Length != times.Length)
@@ -93,16 +93,16 @@ internal sealed class RowReader
                 throw Bad($"is not in ascending order: {times[i]} at position {i} follows {times[i - 1]}", column);
         }
         if (now < 0)
-            throw Bad($"is the negative time {now}; expected Unix seconds", _config.TimestampColumnName);
+            throw Bad($"is the negative time {now}; expected Unix seconds", _config.Options.TimestampColumnName);
         if (times.Length > 0 && times[^1] > now)
-            throw Bad($"has an event at {times[^1]}, after the row's own time {now} in '{_config.TimestampColumnName}': a history must not see the future", column);
+            throw Bad($"has an event at {times[^1]}, after the row's own time {now} in '{_config.Options.TimestampColumnName}': a history must not see the future", column);
     }
 
     private InvalidOperationException Bad(string what, string column) => new($"Row {_row.Position}: column '{column}' {what}.");
 }
 
 /// <summary>Reads requests from a view: each row is one, or, with a group column, each run of consecutive rows with the same group.</summary>
-internal sealed class RequestReader(SparseCtrConfig config, string? labelColumnName, string? groupColumnName)
+internal sealed class RequestReader(CtrConfig config, string? labelColumnName, string? groupColumnName)
 {
     /// <summary>
     /// Streams the requests of a view. Rows with a missing label or number (NaN) are left out and counted.

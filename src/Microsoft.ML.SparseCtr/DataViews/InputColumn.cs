@@ -50,7 +50,7 @@ internal enum ColumnContent
 internal sealed record InputColumn(string Role, string Name, ColumnContent Content)
 {
     /// <summary>The columns that a network reads to score.</summary>
-    public static IEnumerable<InputColumn> Of(SparseCtrConfig config)
+    public static IEnumerable<InputColumn> Of(CtrConfig config)
     {
         foreach (KeyField field in config.SequenceFields)
         {
@@ -64,8 +64,8 @@ internal sealed record InputColumn(string Role, string Name, ColumnContent Conte
             yield return new InputColumn("user", field.ColumnName!, ColumnContent.Keys);
         foreach (NumericField field in config.NumericFields)
             yield return new InputColumn("numeric", field.ColumnName, ColumnContent.Numbers);
-        yield return new InputColumn("timestamp", config.TimestampColumnName, ColumnContent.Timestamp);
-        yield return new InputColumn("history timestamp", config.HistoryTimestampColumnName, ColumnContent.TimestampPerBehavior);
+        yield return new InputColumn("timestamp", config.Options.TimestampColumnName, ColumnContent.Timestamp);
+        yield return new InputColumn("history timestamp", config.Options.HistoryTimestampColumnName, ColumnContent.TimestampPerBehavior);
     }
 
     /// <summary>Throws, in ML.NET's manner, unless the schema has this column with the expected type.</summary>

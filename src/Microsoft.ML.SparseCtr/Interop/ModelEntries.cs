@@ -19,7 +19,7 @@ internal static class SparseCtrLoader
 
     /// <summary>What ML.NET calls to load a model, by the attribute above.</summary>
     internal static ITransformer Create(IHostEnvironment environment, ModelLoadContext context) => Entries.Load(
-        environment, context, ModelFile.ReadConfig, (config, stream) => new SparseCtrTransformer(environment, config, ModelFile.ReadNetwork(config, stream)));
+        environment, context, ModelFile.ReadConfig, (config, stream) => new CtrTransformer(environment, ModelFile.ReadNetwork(config, stream)));
 }
 
 internal static class BehaviorSequenceLoader

@@ -38,9 +38,18 @@ internal sealed class IdEmbedding : nn.Module<Tensor, Tensor>
 
     /// <param name="keys">[n] keys, or the field's <see cref="KeyField.CandidateKey"/>.</param>
     /// <returns>[n, e].</returns>
-    public override Tensor forward(Tensor keys) => factors is null
-        ? table.forward(keys)
-        : table.forward(Rows(keys, s_firstHash)) * factors.forward(Rows(keys, s_secondHash));
+    public override Tensor forward(Tensor keys) => Embedded(keys, (table, rows) => table.forward(rows));
+
+    /// <summary>The same without a gradient, and as the tables are: while they are trained, the rows of others than the batch's keys may wait for their updates.</summary>
+    public Tensor Peek(Tensor keys)
+    {
+        using IDisposable noGradient = no_grad();
+        return Embedded(keys, (table, rows) => table.Weight.index_select(0, rows));
+    }
+
+    private Tensor Embedded(Tensor keys, Func<EmbeddingTable, Tensor, Tensor> look) => factors is null
+        ? look(table, keys)
+        : look(table, Rows(keys, s_firstHash)) * look(factors, Rows(keys, s_secondHash));
 
     /// <summary>The first row is the missing key's, the last one the candidate's value's; no hashed key shares them.</summary>
     private Tensor Rows(Tensor keys, (long Multiplier, long Offset) hash)

@@ -10,13 +10,13 @@ internal sealed class SparseBlock : nn.Module<Tensor, EvoAttentionPlan, bool, Te
     private readonly SwiGlu _feedForward;
     private readonly FusedDropout _dropout;
 
-    public SparseBlock(SparseCtrConfig config, double dropout, AttentionImplementation attention = default) : base(nameof(SparseBlock))
+    public SparseBlock(SelfAttentionOptions options) : base(nameof(SparseBlock))
     {
-        register_module("attention_norm", _attentionNorm = new RmsNorm(config.ModelDimension));
-        register_module("attention", _attention = new EvoAttention(config, attention));
-        register_module("feed_forward_norm", _feedForwardNorm = new RmsNorm(config.ModelDimension));
-        register_module("feed_forward", _feedForward = new SwiGlu(config.ModelDimension, config.FeedForwardDimension));
-        register_module("dropout", _dropout = new FusedDropout(dropout));
+        register_module("attention_norm", _attentionNorm = new RmsNorm(options.ModelDimension));
+        register_module("attention", _attention = new EvoAttention(options));
+        register_module("feed_forward_norm", _feedForwardNorm = new RmsNorm(options.ModelDimension));
+        register_module("feed_forward", _feedForward = new SwiGlu(options.ModelDimension, options.FeedForwardDimension));
+        register_module("dropout", _dropout = new FusedDropout(options.Dropout));
     }
 
     /// <param name="x">[tokens, d], packed as the plan says.</param>

@@ -7,7 +7,7 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>A config.json: the version of its format, and one object that says what was saved.</summary>
 internal static class ConfigFile
 {
-    private const int FormatVersion = 2;
+    private const int FormatVersion = 3;
     private const string VersionName = "formatVersion";
 
     private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web)
@@ -15,6 +15,7 @@ internal static class ConfigFile
         WriteIndented = true,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         Converters = { new JsonStringEnumConverter() },
     };
 
@@ -27,8 +28,9 @@ internal static class ConfigFile
     /// <param name="name">The name of the object.</param>
     /// <param name="json">The text.</param>
     /// <param name="check">Throws, as it likes, where the object is not as it should be.</param>
+    /// <param name="upgrade">Makes an object of an earlier version, which it is told, one of this version.</param>
     /// <exception cref="FormatException">The text is no such configuration, or one of a newer version.</exception>
-    public static T Parse<T>(string name, string json, Action<T> check)
+    public static T Parse<T>(string name, string json, Action<T> check, Action<JsonObject, int>? upgrade = null)
     {
         try
         {
@@ -41,7 +43,9 @@ internal static class ConfigFile
                 throw new FormatException(
                     $"it has format version {version}, and this version of Microsoft.ML.SparseCtr reads up to {FormatVersion}: use a newer one");
             }
-            T config = root[name].Deserialize<T>(s_json) ?? throw new FormatException($"it has no {name}");
+            JsonObject saved = root[name]?.AsObject() ?? throw new FormatException($"it has no {name}");
+            upgrade?.Invoke(saved, version);
+            T config = saved.Deserialize<T>(s_json)!;
             check(config);
             return config;
         }

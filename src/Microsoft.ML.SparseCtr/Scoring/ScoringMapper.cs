@@ -5,9 +5,9 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>Adds the score columns to rows.</summary>
 internal sealed class ScoringMapper : ColumnAddingMapper
 {
-    private readonly SparseCtrTransformer _transformer;
+    private readonly CtrTransformer _transformer;
 
-    public ScoringMapper(SparseCtrTransformer transformer, DataViewSchema inputSchema) : base(inputSchema, ScoreColumns.For(inputSchema))
+    public ScoringMapper(CtrTransformer transformer, DataViewSchema inputSchema) : base(inputSchema, ScoreColumns.For(inputSchema))
     {
         transformer.CheckColumns(inputSchema);
         _transformer = transformer;
@@ -28,7 +28,7 @@ internal sealed class ScoringMapper : ColumnAddingMapper
     protected override (Delegate[] Getters, IDisposable Resource) MakeGettersAhead(DataViewRowCursor cursor, IDataView input)
     {
         var ahead = new ScoresAhead(_transformer, input);
-        Func<long> time = ColumnReader.Timestamp(cursor, InputSchema[_transformer.Config.TimestampColumnName]);
+        Func<long> time = ColumnReader.Timestamp(cursor, InputSchema[_transformer.Config.Options.TimestampColumnName]);
         return (Getters(() => ahead.At(cursor.Position, time())), ahead);
     }
 
@@ -43,7 +43,7 @@ internal sealed class ScoringMapper : ColumnAddingMapper
     /// The scores of a view's rows in their order. Of so many rows as are read ahead, those with the same history, such as those of one request,
     /// are one request to the network, which encodes their history once; with causal chunks, so are those of one user.
     /// </summary>
-    private sealed class ScoresAhead(SparseCtrTransformer transformer, IDataView input) : IDisposable
+    private sealed class ScoresAhead(CtrTransformer transformer, IDataView input) : IDisposable
     {
         private const int RowsAhead = 1_024;
 
@@ -63,13 +63,13 @@ internal sealed class ScoringMapper : ColumnAddingMapper
 
         public void Dispose() => _scores.Dispose();
 
-        private static IEnumerable<(float Score, long Timestamp)> Scores(SparseCtrTransformer transformer, IDataView input)
+        private static IEnumerable<(float Score, long Timestamp)> Scores(CtrTransformer transformer, IDataView input)
         {
             var reader = new RequestReader(transformer.Config, labelColumnName: null, groupColumnName: null);
             foreach (Request[] rows in reader.Read(input).Chunk(RowsAhead))
             {
                 var scores = new Dictionary<Impression, float>(rows.Length, ReferenceEqualityComparer.Instance);
-                foreach (List<Request> part in rows.JoinByHistory(RowsAhead, transformer.Config.CanShareHistories).InPasses())
+                foreach (List<Request> part in rows.JoinByHistory(RowsAhead, transformer.Config.Options.CanShareHistories).InPasses())
                 {
                     foreach ((float score, Impression impression) in transformer.Score(part).Zip(part.SelectMany(request => request.Impressions)))
                         scores.Add(impression, score);

@@ -63,7 +63,7 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
         /// <summary>
         /// A longer history begins at a multiple of this many of the user's events: so a row gets the latest HistoryLength − HistoryStride + 1 to
         /// HistoryLength events, and rows that follow each other have histories that begin at the same event, which lets training encode
-        /// them together (<see cref="SparseCtrTrainer.Options.RequestsPerHistory"/>). 1 to HistoryLength; default 1, always the latest events.
+        /// them together (<see cref="CtrTrainerOptions.RequestsPerHistory"/>). 1 to HistoryLength; default 1, always the latest events.
         /// </summary>
         public int HistoryStride { get; set; } = 1;
 

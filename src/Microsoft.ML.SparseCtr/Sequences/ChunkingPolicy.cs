@@ -1,6 +1,6 @@
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>Where a history is cut into chunks; docs/model.md defines both, and docs/performance.md compares them.</summary>
+/// <summary>Where a history is cut into chunks; docs/model.md defines them, and docs/choosing.md compares them.</summary>
 public enum ChunkingPolicy
 {
     /// <summary>
@@ -14,4 +14,7 @@ public enum ChunkingPolicy
     /// what was computed of a history stays right as it grows.
     /// </summary>
     Causal,
+
+    /// <summary>After equal numbers of events, whatever the time between them: see <see cref="TimeChunking.EqualCounts"/>. What the others are to be held against.</summary>
+    EqualCounts,
 }

@@ -55,16 +55,48 @@ public static class TimeChunking
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="maximumChunks"/> or <paramref name="historyLength"/> is below 1.</exception>
     /// <exception cref="ArgumentException">The two spans differ in length, or the timestamps are not in ascending order.</exception>
     public static int Causal(ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+        => Cut(ChunkingPolicy.Causal, timestamps, maximumChunks, historyLength, chunkOfEvent);
+
+    /// <summary>
+    /// Cuts a history into chunks of equal numbers of events, whatever its gaps: of historyLength/P, rounded up, the last one as far as it comes. (What chunks
+    /// by time are to be held against.)
+    /// </summary>
+    /// <param name="eventCount">Events of the history.</param>
+    /// <param name="maximumChunks">P, at least 1.</param>
+    /// <param name="historyLength">The full length of a history, at least 1; a longer one is cut into P chunks of more events.</param>
+    /// <param name="chunkOfEvent">Receives, for each event, the number of its chunk; as long as the history.</param>
+    /// <returns>The number of chunks, at most P.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maximumChunks"/> or <paramref name="historyLength"/> is below 1.</exception>
+    public static int EqualCounts(int eventCount, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
     {
-        int chunks = CausalUnmerged(timestamps, maximumChunks, historyLength, chunkOfEvent);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumChunks, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(historyLength, 1);
+        int size = (Math.Max(eventCount, historyLength) + maximumChunks - 1) / maximumChunks;
+        for (int i = 0; i < eventCount; i++)
+            chunkOfEvent[i] = i / size;
+        return (eventCount + size - 1) / size;
+    }
+
+    /// <summary>Cuts by a policy, into at most P chunks.</summary>
+    internal static int Cut(ChunkingPolicy policy, ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+    {
+        int chunks = Unmerged(policy, timestamps, maximumChunks, historyLength, chunkOfEvent);
         int merged = Math.Max(0, chunks - maximumChunks);
         foreach (ref int chunk in chunkOfEvent)
             chunk = Math.Max(0, chunk - merged);
         return chunks - merged;
     }
 
-    /// <summary><see cref="Causal"/> before the oldest chunks are merged.</summary>
-    internal static int CausalUnmerged(ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+    /// <summary>Cuts by a policy, before the oldest chunks of <see cref="Causal"/> are merged.</summary>
+    internal static int Unmerged(ChunkingPolicy policy, ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent) => policy switch
+    {
+        ChunkingPolicy.LargestGaps => LargestGaps(timestamps, maximumChunks, chunkOfEvent),
+        ChunkingPolicy.Causal => CausalUnmerged(timestamps, maximumChunks, historyLength, chunkOfEvent),
+        ChunkingPolicy.EqualCounts => EqualCounts(timestamps.Length, maximumChunks, historyLength, chunkOfEvent),
+        _ => throw new ArgumentOutOfRangeException(nameof(policy), policy, "is no policy"),
+    };
+
+    private static int CausalUnmerged(ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
     {
         CheckRoom(timestamps, chunkOfEvent);
         var boundaries = new CausalBoundaries(maximumChunks, historyLength);

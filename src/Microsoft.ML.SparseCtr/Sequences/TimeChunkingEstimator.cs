@@ -70,10 +70,7 @@ public sealed class TimeChunkingTransformer : ColumnAddingTransformer
                 VBufferEditor<int> chunks = VBufferEditor.Create(ref value, timestamps.Length);
                 try
                 {
-                    if (options.Policy == ChunkingPolicy.Causal)
-                        TimeChunking.Causal(timestamps, options.MaximumChunks, options.HistoryLength, chunks.Values);
-                    else
-                        TimeChunking.LargestGaps(timestamps, options.MaximumChunks, chunks.Values);
+                    TimeChunking.Cut(options.Policy, timestamps, options.MaximumChunks, options.HistoryLength, chunks.Values);
                 }
                 catch (ArgumentException problem)
                 {

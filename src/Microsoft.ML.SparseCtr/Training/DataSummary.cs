@@ -7,7 +7,7 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="TrainingRequests">Requests that are not held out.</param>
 /// <param name="SkippedRows">Rows with a missing label or number.</param>
 /// <param name="HoldOutAfter">Requests later than this are held out for validation.</param>
-internal sealed record DataSummary(SparseCtrConfig Config, long TrainingRequests, long SkippedRows, long HoldOutAfter)
+internal sealed record DataSummary(CtrConfig Config, long TrainingRequests, long SkippedRows, long HoldOutAfter)
 {
     private const int SampleSize = 1_000_000;
 
@@ -22,7 +22,7 @@ internal sealed record DataSummary(SparseCtrConfig Config, long TrainingRequests
     /// <param name="config">The configuration, whose statistics are still to be found.</param>
     /// <param name="holdOut">The share of the rows, the latest, to keep for validation; 0 for none.</param>
     /// <param name="checkCanceled">Throws once training is to end.</param>
-    public static DataSummary Of(RequestReader reader, IDataView data, SparseCtrConfig config, double holdOut, Action checkCanceled)
+    public static DataSummary Of(RequestReader reader, IDataView data, CtrConfig config, double holdOut, Action checkCanceled)
     {
         long skipped = 0, rows = 0, requests = 0;
         var mean = new double[config.NumericDimension];
@@ -55,7 +55,7 @@ internal sealed record DataSummary(SparseCtrConfig Config, long TrainingRequests
 
         var deviation = squares.Select(sum => Math.Sqrt(sum / Math.Max(1, rows))).ToArray();
         int slot = 0;
-        SparseCtrConfig standardized = config with
+        CtrConfig standardized = config with
         {
             NumericFields = config.NumericFields.Select(field =>
             {

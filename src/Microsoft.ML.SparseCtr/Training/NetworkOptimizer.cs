@@ -15,19 +15,19 @@ internal sealed class NetworkOptimizer : IDisposable
 
     private const double Beta1 = 0.9, Epsilon = 1e-8;
 
-    private readonly SparseCtrNetwork _network;
+    private readonly CtrNetwork _network;
     private readonly EmbeddingTable[] _tables;
     private readonly DenseAdamW _others;
     private readonly double _gradientClipping;
 
     /// <param name="network">The network, on the device that it is trained on.</param>
     /// <param name="options">How tables are trained, weight decay and clipping.</param>
-    public NetworkOptimizer(SparseCtrNetwork network, SparseCtrTrainer.Options options)
+    public NetworkOptimizer(CtrNetwork network, CtrTrainerOptions options)
     {
         (_network, _gradientClipping) = (network, options.GradientClipping);
         var rule = new AdamWRule(Beta1, Beta2, Epsilon);
         _others = new DenseAdamW(
-            network.named_parameters().Where(named => !SparseCtrNetwork.IsOfTable(named.Item1))
+            network.named_parameters().Where(named => !CtrNetwork.IsOfTable(named.Item1))
                 .Select(named => (named.Item2, IsDecayed(named.Item1, named.Item2) ? options.WeightDecay : 0)),
             rule);
         _tables = network.Tables.SelectMany(field => field.Tables).ToArray();

@@ -10,8 +10,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>One training, from the first look at the data to the best weights.</summary>
 internal sealed class TrainingRun(
-    IHost host, IChannel channel, SparseCtrTrainer.Options options, SparseCtrConfig untrained, int seed, Device device,
-    IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    IHost host, IChannel channel, CtrConfig untrained, int seed, Device device, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
 {
     /// <summary>Batches that are read from the data and packed while the network computes.</summary>
     private const int BatchesAhead = 4;
@@ -22,54 +21,55 @@ internal sealed class TrainingRun(
     /// </summary>
     private const long MultiplicationsWorthThreads = 8_000_000;
 
+    private readonly CtrTrainerOptions _options = untrained.Options;
+
     /// <summary>The number of threads that the options or the environment ask for.</summary>
     private readonly int? _threadsAskedFor
-        = options.NumberOfThreads ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null ? null : get_num_threads());
+        = untrained.Options.NumberOfThreads ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null ? null : get_num_threads());
 
-    /// <returns>The configuration with the statistics of the training data, and the network, on the CPU and in evaluation mode.</returns>
-    public (SparseCtrConfig Config, SparseCtrNetwork Network) Train(IDataView trainData, IDataView? validationData)
+    /// <returns>The network, on the CPU and in evaluation mode.</returns>
+    public CtrNetwork Train(IDataView trainData, IDataView? validationData)
     {
-        var reader = new RequestReader(untrained, options.LabelColumnName, options.RowGroupColumnName);
-        double holdOut = validationData is null ? options.ValidationFraction : 0;
+        var reader = new RequestReader(untrained, _options.LabelColumnName, _options.RowGroupColumnName);
+        double holdOut = validationData is null ? _options.ValidationFraction : 0;
         DataSummary summary = DataSummary.Of(reader, trainData, untrained, holdOut, CheckCanceled);
         if (summary.SkippedRows > 0)
             channel.Warning(MessageSensitivity.None, $"Skipped {summary.SkippedRows} rows with a missing label or number during training.");
         if (summary.TrainingRequests == 0)
             throw host.Process(new InvalidOperationException("Training set has 0 instances, aborting training."));
-        SparseCtrConfig config = summary.Config;
         IEnumerable<Request>? validation = validationData is not null ? reader.Read(validationData)
             : summary.HasHoldOut ? reader.Read(trainData, isWanted: summary.IsHeldOut)
             : null;
-        validation = validation?.JoinByHistory(options.ShufflePoolSize, config.CanShareHistories);
+        validation = validation?.JoinByHistory(_options.ShufflePoolSize, _options.CanShareHistories);
 
         using var threads = new ThreadCount(_threadsAskedFor ?? Environment.ProcessorCount);
         manual_seed(seed);
         var random = new Random(seed);
 
-        var network = new SparseCtrNetwork(config, options.Dropout, options.TokenDropout, options.AttentionImplementation);
+        CtrNetwork network = _options.CreateNetwork(summary.Config);
         network.to(device);
-        using var optimizer = new NetworkOptimizer(network, options);
-        int stepsPerEpoch = (int)((summary.TrainingRequests + options.BatchSize - 1) / options.BatchSize);
-        var schedule = new LearningRateSchedule(options.LearningRate, options.WarmupFraction, (long)stepsPerEpoch * options.NumberOfEpochs);
+        using var optimizer = new NetworkOptimizer(network, _options);
+        int stepsPerEpoch = (int)((summary.TrainingRequests + _options.BatchSize - 1) / _options.BatchSize);
+        var schedule = new LearningRateSchedule(_options.LearningRate, _options.WarmupFraction, (long)stepsPerEpoch * _options.NumberOfEpochs);
         using var best = new BestWeights(network);
-        using IProgressChannel progressChannel = host.StartProgressChannel(nameof(SparseCtrTrainer));
+        using IProgressChannel progressChannel = host.StartProgressChannel("Training");
         progressChannel.SetHeader(new ProgressHeader(["loss", "validation AUC"], ["epochs"]), _ => { });
 
-        for (int epoch = 1; epoch <= options.NumberOfEpochs; epoch++)
+        for (int epoch = 1; epoch <= _options.NumberOfEpochs; epoch++)
         {
             IEnumerable<Request> requests = reader.Read(trainData, random: random, isWanted: timestamp => !summary.IsHeldOut(timestamp));
-            TrainingProgress done = TrainEpoch(network, optimizer, schedule, Batches(requests, config, random), epoch, stepsPerEpoch);
+            TrainingProgress done = TrainEpoch(network, optimizer, schedule, Batches(requests, network, random), epoch, stepsPerEpoch);
             optimizer.CompleteTables();
 
-            double? auc = validation is null ? null : ValidationAuc(network, config, validation);
+            double? auc = validation is null ? null : ValidationAuc(network, validation);
             bool isBest = best.Offer(auc ?? epoch, epoch);
             done = done with { EpochCompleted = true, ValidationAuc = auc, IsBest = isBest };
             progress?.Report(done);
             progressChannel.Checkpoint(done.Loss, auc, epoch);
             channel.Info(MessageSensitivity.None, Describe(done));
-            if (epoch - best.Epoch >= options.EarlyStoppingPatience)
+            if (epoch - best.Epoch >= _options.EarlyStoppingPatience)
             {
-                channel.Info(MessageSensitivity.None, $"Stopped early: no better validation AUC for {options.EarlyStoppingPatience} epochs.");
+                channel.Info(MessageSensitivity.None, $"Stopped early: no better validation AUC for {_options.EarlyStoppingPatience} epochs.");
                 break;
             }
         }
@@ -77,32 +77,32 @@ internal sealed class TrainingRun(
         best.Restore();
         network.to(CPU);
         network.eval();
-        return (config, network);
+        return network;
     }
 
     /// <summary>The requests of an epoch in random order, each batch packed in as many parts as pass through the network at once.</summary>
-    private IEnumerable<List<PackedBatch>> Batches(IEnumerable<Request> requests, SparseCtrConfig config, Random random)
+    private IEnumerable<List<PackedBatch>> Batches(IEnumerable<Request> requests, CtrNetwork network, Random random)
     {
-        bool areShared = options.RequestsPerHistory > 1;
+        bool areShared = _options.RequestsPerHistory > 1;
         IEnumerable<Request> shuffled = areShared
-            ? requests.ShuffleInRuns(options.ShufflePoolSize, options.RequestsPerHistory, random)
-            : requests.Shuffle(options.ShufflePoolSize, random);
-        foreach (Request[] batch in shuffled.Chunk(options.BatchSize))
+            ? requests.ShuffleInRuns(_options.ShufflePoolSize, _options.RequestsPerHistory, random)
+            : requests.Shuffle(_options.ShufflePoolSize, random);
+        foreach (Request[] batch in shuffled.Chunk(_options.BatchSize))
         {
-            yield return (areShared ? batch.JoinRuns(options.RequestsPerHistory) : batch).InPasses()
-                .Select(part => PackedBatch.Create(part, config, device, isDropped: () => random.NextDouble() < options.ItemDropout)).ToList();
+            yield return (areShared ? batch.JoinRuns(_options.RequestsPerHistory) : batch).InPasses()
+                .Select(part => PackedBatch.Create(part, network, device, isDropped: () => random.NextDouble() < _options.ItemDropout)).ToList();
         }
     }
 
     private TrainingProgress TrainEpoch(
-        SparseCtrNetwork network, NetworkOptimizer optimizer, LearningRateSchedule schedule, IEnumerable<List<PackedBatch>> batches, int epoch, int stepsPerEpoch)
+        CtrNetwork network, NetworkOptimizer optimizer, LearningRateSchedule schedule, IEnumerable<List<PackedBatch>> batches, int epoch, int stepsPerEpoch)
     {
         network.train();
         var clock = Stopwatch.StartNew();
         double lossSum = 0;
         long rows = 0;
         int step = 0;
-        var state = new TrainingProgress(epoch, options.NumberOfEpochs, 0, stepsPerEpoch, double.NaN, 0);
+        var state = new TrainingProgress(epoch, _options.NumberOfEpochs, 0, stepsPerEpoch, double.NaN, 0);
         foreach (List<PackedBatch> batch in batches.OnItsOwnThread(BatchesAhead))
         {
             CheckCanceled();
@@ -112,7 +112,7 @@ internal sealed class TrainingRun(
             if (!double.IsFinite(lossSum))
             {
                 throw host.Process(new InvalidOperationException(
-                    $"Training diverged: the loss became {lossSum} in epoch {epoch}, step {step}. Lower {nameof(options.LearningRate)} ({options.LearningRate})."));
+                    $"Training diverged: the loss became {lossSum} in epoch {epoch}, step {step}. Lower {nameof(_options.LearningRate)} ({_options.LearningRate})."));
             }
             state = state with { Step = step, Loss = lossSum / rows, RowsPerSecond = rows / clock.Elapsed.TotalSeconds };
             progress?.Report(state);
@@ -121,7 +121,7 @@ internal sealed class TrainingRun(
     }
 
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
-    private double Step(SparseCtrNetwork network, NetworkOptimizer optimizer, double learningRate, List<PackedBatch> batch)
+    private double Step(CtrNetwork network, NetworkOptimizer optimizer, double learningRate, List<PackedBatch> batch)
     {
         int rows = batch.Sum(part => part.Plan.CandidateCount);
         double lossSum = 0;
@@ -139,7 +139,7 @@ internal sealed class TrainingRun(
         return lossSum;
     }
 
-    private double ValidationAuc(SparseCtrNetwork network, SparseCtrConfig config, IEnumerable<Request> requests)
+    private double ValidationAuc(CtrNetwork network, IEnumerable<Request> requests)
     {
         network.eval();
         var scores = new List<float>();
@@ -149,7 +149,7 @@ internal sealed class TrainingRun(
         {
             CheckCanceled();
             using DisposeScope scope = NewDisposeScope();
-            using PackedBatch batch = PackedBatch.Create(part, config, device);
+            using PackedBatch batch = PackedBatch.Create(part, network, device);
             ChooseThreads(batch);
             scores.AddRange(network.forward(batch).cpu().data<float>().ToArray());
             labels.AddRange(part.SelectMany(request => request.Impressions).Select(impression => impression.Label == 1));
@@ -160,7 +160,7 @@ internal sealed class TrainingRun(
     /// <summary>Computes a batch's products on all threads where they are worth it: those of small ones wait for each other longer than they compute.</summary>
     private void ChooseThreads(PackedBatch batch)
     {
-        bool isSmall = (long)batch.Plan.TokenCount * options.ModelDimension * options.ModelDimension < MultiplicationsWorthThreads;
+        bool isSmall = (long)batch.Plan.TokenCount * _options.ModelDimension * _options.ModelDimension < MultiplicationsWorthThreads;
         ThreadCount.OfLibTorch = _threadsAskedFor ?? (isSmall ? 1 : Environment.ProcessorCount);
     }
 
@@ -209,7 +209,7 @@ internal sealed class LearningRateSchedule(double peak, double warmupFraction, l
 }
 
 /// <summary>A copy of the weights of the best epoch.</summary>
-internal sealed class BestWeights(SparseCtrNetwork network) : IDisposable
+internal sealed class BestWeights(CtrNetwork network) : IDisposable
 {
     private readonly Dictionary<string, Tensor> _weights = [];
     private double _metric = double.NegativeInfinity;

@@ -13,11 +13,11 @@ public class EvoAttentionKernelTests
     /// <summary>Set in a child process that has no vector instructions.</summary>
     private const string ChildVariable = "SPARSECTR_TEST_WITHOUT_VECTORS";
 
-    private static readonly SparseCtrConfig s_config = TestRequests.Config with { NumberOfChunks = 6, TransitionBehaviors = 2, LocalWindow = 9 };
+    private static readonly SparseCtrTrainer.Options s_config = TestRequests.Sizes with { NumberOfChunks = 6, TransitionBehaviors = 2, LocalWindow = 9 };
 
     private static long Irregular(Random random) => random.Next(4) == 0 ? random.Next(200_000) : random.Next(60);
 
-    private static EvoAttentionPlan Plan(SparseCtrConfig config, int[] events, int[] candidates, int seed = 1, Func<Random, long>? gap = null)
+    private static EvoAttentionPlan Plan(SparseCtrTrainer.Options config, int[] events, int[] candidates, int seed = 1, Func<Random, long>? gap = null)
     {
         Request[] requests = events.Zip(candidates, (many, shown) => TestRequests.Request(many, shown, seed++, gap ?? Irregular)).ToArray();
         return EvoAttentionPlan.Create(requests, config);
@@ -71,7 +71,7 @@ public class EvoAttentionKernelTests
         for (int trial = 0; trial < 10; trial++)
         {
             int heads = random.Next(1, 5), requests = random.Next(1, 7);
-            SparseCtrConfig config = s_config with
+            SparseCtrTrainer.Options config = s_config with
             {
                 NumberOfHeads = heads, ModelDimension = heads * random.Next(1, 20),
                 NumberOfChunks = random.Next(1, 20), TransitionBehaviors = random.Next(1, 6), LocalWindow = random.Next(1, 40),
@@ -91,7 +91,7 @@ public class EvoAttentionKernelTests
         var random = new Random(11);
         for (int trial = 0; trial < 10; trial++)
         {
-            SparseCtrConfig config = s_config with
+            SparseCtrTrainer.Options config = s_config with
             {
                 Chunking = policy, HistoryLength = random.Next(20, 300), NumberOfChunks = random.Next(1, 12),
                 TransitionBehaviors = random.Next(1, 6), LocalWindow = random.Next(1, 40),
@@ -108,10 +108,10 @@ public class EvoAttentionKernelTests
         }
     }
 
-    private static void AssertAsReference(SparseCtrConfig config, int[] events, int[] candidates, Func<Random, long>? gap = null, int seed = 1)
+    private static void AssertAsReference(SparseCtrTrainer.Options config, int[] events, int[] candidates, Func<Random, long>? gap = null, int seed = 1)
         => AssertAsReference(config, Plan(config, events, candidates, seed, gap), seed);
 
-    private static void AssertAsReference(SparseCtrConfig config, EvoAttentionPlan plan, int seed)
+    private static void AssertAsReference(SparseCtrTrainer.Options config, EvoAttentionPlan plan, int seed)
     {
         foreach (bool candidatesOnly in new[] { false, true })
         {
@@ -130,7 +130,7 @@ public class EvoAttentionKernelTests
     }
 
     /// <summary>The output and all gradients, by weights and inputs that depend on the seed alone.</summary>
-    private static Dictionary<string, Tensor> Compute(SparseCtrConfig config, EvoAttentionPlan plan, bool candidatesOnly, ScalarType dtype, int seed = 1)
+    private static Dictionary<string, Tensor> Compute(SparseCtrTrainer.Options config, EvoAttentionPlan plan, bool candidatesOnly, ScalarType dtype, int seed = 1)
     {
         manual_seed(seed);
         using var attention = new EvoAttention(config);
@@ -153,7 +153,7 @@ public class EvoAttentionKernelTests
     [Fact]
     public void Results_are_the_same_bits_for_any_number_of_threads_and_under_load()
     {
-        SparseCtrConfig config = s_config with { NumberOfHeads = 4, ModelDimension = 20, LocalWindow = 64 };
+        SparseCtrTrainer.Options config = s_config with { NumberOfHeads = 4, ModelDimension = 20, LocalWindow = 64 };
         EvoAttentionPlan plan = Plan(config, [900, 3, 200, 0, 60], [3, 1, 2, 1, 70]);
         Dictionary<string, Tensor> expected = WithThreads(1);
         AssertSameBits(expected, WithThreads(2));
@@ -206,7 +206,7 @@ public class EvoAttentionKernelTests
     [Fact]
     public void A_thousand_calls_leave_no_memory_behind()
     {
-        SparseCtrConfig config = s_config with { NumberOfHeads = 2, ModelDimension = 16 };
+        SparseCtrTrainer.Options config = s_config with { NumberOfHeads = 2, ModelDimension = 16 };
         EvoAttentionPlan plan = Plan(config, [60, 3, 200], [3, 1, 2]);
         for (int i = 0; i < 100; i++)
             Step();
@@ -235,9 +235,9 @@ public class EvoAttentionKernelTests
         EvoAttentionPlan plan = Plan(s_config, [60, 3], [3, 1]);
         Assert.Equal(AttentionImplementation.Fused, new SparseCtrTrainer.Options().AttentionImplementation);
         manual_seed(1);
-        using var fused = new EvoAttention(s_config, AttentionImplementation.Fused);
+        using var fused = new EvoAttention(s_config with { AttentionImplementation = AttentionImplementation.Fused });
         manual_seed(1);
-        using var reference = new EvoAttention(s_config, AttentionImplementation.Reference);
+        using var reference = new EvoAttention(s_config with { AttentionImplementation = AttentionImplementation.Reference });
         Tensor x = randn(plan.TokenCount, s_config.ModelDimension);
         Tensor expected = reference.forward(x, plan, false), actual = fused.forward(x, plan, false);
         Assert.True(expected.allclose(actual, atol: 1e-5));

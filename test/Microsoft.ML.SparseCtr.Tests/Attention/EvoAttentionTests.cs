@@ -7,7 +7,7 @@ public class EvoAttentionTests
 {
     private const int Behaviors = 12, Candidates = 2;
 
-    private static readonly SparseCtrConfig s_config = TestRequests.Config;
+    private static readonly SparseCtrTrainer.Options s_config = TestRequests.Sizes;
 
     [Fact]
     public void Changing_a_later_behavior_changes_no_earlier_output_bit()
@@ -67,7 +67,7 @@ public class EvoAttentionTests
     [Fact]
     public void With_chunks_and_window_as_long_as_the_history_the_branches_are_dense_attention()
     {
-        SparseCtrConfig config = s_config with { NumberOfChunks = Behaviors, TransitionBehaviors = 1, LocalWindow = Behaviors };
+        SparseCtrTrainer.Options config = s_config with { NumberOfChunks = Behaviors, TransitionBehaviors = 1, LocalWindow = Behaviors };
         manual_seed(1);
         using var attention = new EvoAttention(config);
         attention.to(float64);
@@ -129,11 +129,11 @@ public class EvoAttentionTests
     private static SparseBlock Block()
     {
         manual_seed(1);
-        var block = new SparseBlock(s_config, dropout: 0);
+        var block = new SparseBlock(s_config);
         block.eval();
         return block;
     }
 
-    private static EvoAttentionPlan Plan(SparseCtrConfig config)
+    private static EvoAttentionPlan Plan(SparseCtrTrainer.Options config)
         => EvoAttentionPlan.Create([TestRequests.Request(Behaviors, Candidates)], config);
 }

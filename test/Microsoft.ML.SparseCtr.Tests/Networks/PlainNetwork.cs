@@ -6,8 +6,10 @@ namespace Microsoft.ML.SparseCtr.Tests;
 /// The network's mathematics (docs/model.md) once more, in loops over doubles: one request, one token, one key at a time. It shares no code
 /// with the product but the requests, the weights and TimeChunking, which has tests of its own.
 /// </summary>
-internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork network)
+internal sealed class PlainNetwork(CtrConfig config, CtrNetwork network)
 {
+    private readonly SparseCtrTrainer.Options _sizes = (SparseCtrTrainer.Options)config.Options;
+
     private readonly Dictionary<string, (long[] Shape, double[] Values)> _weights = network.state_dict().ToDictionary(
         entry => entry.Key, entry => (entry.Value.shape, entry.Value.to(torch.float64).data<double>().ToArray()));
 
@@ -18,7 +20,7 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
         List<double[]> tokens = Enumerable.Range(0, count).Select(i => BehaviorToken(request, i))
             .Concat(request.Impressions.Select(CandidateToken)).ToList();
         long[] times = [.. request.HistoryTimestamps, .. request.Impressions.Select(impression => impression.Timestamp)];
-        for (int block = 0; block < config.NumberOfBlocks; block++)
+        for (int block = 0; block < _sizes.NumberOfBlocks; block++)
             tokens = Block($"blocks.{block}", tokens, times, request);
         return request.Impressions.Select((impression, i) => Head(tokens[count + i], impression)).ToArray();
     }
@@ -74,17 +76,17 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
                 complete = complete.Where(chunk => !chunk.Contains(i)).ToList();
             List<Key?> global = [null, .. complete.Select(chunk => new Key(
                 Average(chunk.Select(j => keys[j].K)), Average(chunk.Select(j => keys[j].V)), times[chunk[^1]]))];
-            List<Key?> transition = [null, .. complete.SelectMany(chunk => chunk.TakeLast(config.TransitionBehaviors)).Select(j => keys[j])];
-            IEnumerable<int> seen = Enumerable.Range(0, past).TakeLast(config.LocalWindow);
+            List<Key?> transition = [null, .. complete.SelectMany(chunk => chunk.TakeLast(_sizes.TransitionBehaviors)).Select(j => keys[j])];
+            IEnumerable<int> seen = Enumerable.Range(0, past).TakeLast(_sizes.LocalWindow);
             List<Key?> local = (isCandidate ? seen.Append(i) : seen).Select(j => (Key?)keys[j]).ToList();
 
             double[] query = Linear($"{name}.query", token);
             double[] gates = Linear($"{name}.gate", token).Select(Sigmoid).ToArray();
-            var sum = new double[config.ModelDimension];
+            var sum = new double[_sizes.ModelDimension];
             foreach ((List<Key?> branch, int index) in new[] { global, transition, local }.Select((branch, index) => (branch, index)))
             {
-                for (int head = 0; head < config.NumberOfHeads; head++)
-                    Attend(name, head, query, times[i], branch, gates[index * config.NumberOfHeads + head], sum);
+                for (int head = 0; head < _sizes.NumberOfHeads; head++)
+                    Attend(name, head, query, times[i], branch, gates[index * _sizes.NumberOfHeads + head], sum);
             }
             return Linear($"{name}.output", sum);
         }).ToList();
@@ -94,16 +96,16 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
     private List<List<int>> Chunks(long[] times, int past)
     {
         var chunkOf = new int[times.Length];
-        if (config.Chunking == ChunkingPolicy.Causal)
-            TimeChunking.Causal(times.AsSpan(0, past), config.NumberOfChunks, config.HistoryLength, chunkOf.AsSpan(0, past));
+        if (_sizes.Chunking == ChunkingPolicy.Causal)
+            TimeChunking.Causal(times.AsSpan(0, past), _sizes.NumberOfChunks, _sizes.HistoryLength, chunkOf.AsSpan(0, past));
         else
-            TimeChunking.LargestGaps(times, config.NumberOfChunks, chunkOf);
+            TimeChunking.LargestGaps(times, _sizes.NumberOfChunks, chunkOf);
         return Enumerable.Range(0, past).GroupBy(i => chunkOf[i]).Select(chunk => chunk.ToList()).ToList();
     }
 
     private void Attend(string name, int head, double[] query, long time, List<Key?> keys, double gate, double[] sum)
     {
-        int size = config.ModelDimension / config.NumberOfHeads;
+        int size = _sizes.ModelDimension / _sizes.NumberOfHeads;
         Range slots = (head * size)..((head + 1) * size);
         double[] logits = keys.Select(key => key is null ? 0 : Dot(query[slots], key.K[slots]) / Math.Sqrt(size) + Bias(name, head, time, key.Time)).ToArray();
         double top = logits.Max();
@@ -120,11 +122,11 @@ internal sealed class PlainNetwork(SparseCtrConfig config, SparseCtrNetwork netw
         double[] coefficients = Row($"{name}.temporal.coefficients", head);
         DateTimeOffset a = Local(left), b = Local(right);
         double hours = a.TimeOfDay.TotalHours - b.TimeOfDay.TotalHours;
-        return coefficients[0] * Math.Log(1 + Math.Abs(left - right) / config.TimeScaleSeconds)
+        return coefficients[0] * Math.Log(1 + Math.Abs(left - right) / _sizes.TimeScaleSeconds)
             + coefficients[1] * Math.Cos(2 * Math.PI * hours / 24)
             + coefficients[2] * (IsWeekend(a) == IsWeekend(b) ? 1 : 0);
 
-        DateTimeOffset Local(long seconds) => DateTimeOffset.FromUnixTimeSeconds(seconds).AddHours(config.UtcOffsetHours);
+        DateTimeOffset Local(long seconds) => DateTimeOffset.FromUnixTimeSeconds(seconds).AddHours(_sizes.UtcOffsetHours);
         static bool IsWeekend(DateTimeOffset time) => time.DayOfWeek is DayOfWeek.Saturday or DayOfWeek.Sunday;
     }
 

@@ -5,7 +5,7 @@ namespace Microsoft.ML.SparseCtr.Tests;
 /// <summary>With causal chunks, candidates that share a history get, each over its own past, what they get by themselves.</summary>
 public class SharedHistoryTests
 {
-    private static readonly SparseCtrConfig s_config = TestRequests.Config with { Chunking = ChunkingPolicy.Causal, HistoryLength = 60 };
+    private static readonly CtrConfig s_config = TestRequests.Config.With(sizes => sizes with { Chunking = ChunkingPolicy.Causal, HistoryLength = 60 });
 
     public static TheoryData<string, int, int[], Func<Random, long>?> Histories => new()
     {
@@ -32,12 +32,12 @@ public class SharedHistoryTests
     {
         foreach (int chunks in new[] { 1, 2, 3, 5, 50 })
         {
-            SparseCtrConfig config = s_config with { NumberOfChunks = chunks };
-            using SparseCtrNetwork network = TestRequests.Network(config);
+            CtrConfig config = s_config.With(sizes => sizes with { NumberOfChunks = chunks });
+            using CtrNetwork network = TestRequests.Network(config);
             Request shared = TestRequests.Shared(events, pasts, gap: gap);
             var plain = new PlainNetwork(config, network);
             double[] expected = TestRequests.OneByOne(shared).SelectMany(plain.Score).ToArray();
-            double[] actual = TestRequests.Score(network, config, shared);
+            double[] actual = TestRequests.Score(network, shared);
             Assert.All(expected.Zip(actual), pair => Assert.True(Math.Abs(pair.First - pair.Second) <= 1e-9 * (1 + Math.Abs(pair.First)), $"{what}, {chunks} chunks: {pair}"));
         }
     }
@@ -45,9 +45,9 @@ public class SharedHistoryTests
     [Fact]
     public void Scores_in_float32_are_those_of_the_candidates_one_by_one()
     {
-        using SparseCtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
+        using CtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
         Request shared = TestRequests.Shared(500, [.. Enumerable.Range(0, 100).Select(i => 5 * i)]);
-        double[] expected = TestRequests.Score(network, s_config, TestRequests.OneByOne(shared)), actual = TestRequests.Score(network, s_config, shared);
+        double[] expected = TestRequests.Score(network, TestRequests.OneByOne(shared)), actual = TestRequests.Score(network, shared);
         Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First, pair.Second, 1e-5 * (1 + Math.Abs(pair.First))));
     }
 
@@ -67,8 +67,8 @@ public class SharedHistoryTests
 
         Dictionary<string, torch.Tensor> Gradients(Request[] requests)
         {
-            using SparseCtrNetwork network = TestRequests.Network(s_config, dtype: dtype);
-            using PackedBatch batch = PackedBatch.Create(requests, s_config, torch.CPU, dtype);
+            using CtrNetwork network = TestRequests.Network(s_config, dtype: dtype);
+            using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, dtype);
             torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels).backward();
             return network.named_parameters().ToDictionary(named => named.Item1, named => named.Item2.grad!.to(torch.float64));
         }
@@ -77,14 +77,14 @@ public class SharedHistoryTests
     [Fact]
     public void What_comes_after_a_candidate_changes_not_a_bit_of_its_score()
     {
-        using SparseCtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
+        using CtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
         Request shared = TestRequests.Shared(80, [30, 31, 32]);
-        double[] before = TestRequests.Score(network, s_config, shared);
+        double[] before = TestRequests.Score(network, shared);
         foreach (int[] keys in shared.HistoryKeys)
             keys.AsSpan(32).Fill(1);
         // Whether the next event begins a chunk changes no score, but the order of its sums.
         for (int i = 33; i < 80; i++)
             shared.HistoryTimestamps[i] += 1_000_000;
-        Assert.Equal(before, TestRequests.Score(network, s_config, shared));
+        Assert.Equal(before, TestRequests.Score(network, shared));
     }
 }

@@ -5,7 +5,7 @@ namespace Microsoft.ML.SparseCtr.Tests;
 
 public class SparseCtrNetworkTests
 {
-    private static readonly SparseCtrConfig s_config = TestRequests.Config;
+    private static readonly CtrConfig s_config = TestRequests.Config;
 
     public static TheoryData<string, int, int> AwkwardRequests => new()
     {
@@ -28,7 +28,7 @@ public class SparseCtrNetworkTests
 
     [Fact]
     public void Scores_are_those_of_the_plain_implementation_for_a_history_of_ten_thousand_events()
-        => AssertScoresAsPlain("ten thousand events", s_config with { NumberOfBlocks = 1 }, TestRequests.Request(10_000, 2));
+        => AssertScoresAsPlain("ten thousand events", s_config.With(sizes => sizes with { NumberOfBlocks = 1 }), TestRequests.Request(10_000, 2));
 
     [Theory]
     [InlineData(1, 1, 1, 1)]
@@ -36,7 +36,7 @@ public class SparseCtrNetworkTests
     [InlineData(3, 1, 7, 1)]
     [InlineData(2, 5, 100, 2)]
     public void Scores_are_those_of_the_plain_implementation_for_any_sizes(int chunks, int transitions, int window, int blocks)
-        => AssertScoresAsPlain("sizes", s_config with { NumberOfChunks = chunks, TransitionBehaviors = transitions, LocalWindow = window, NumberOfBlocks = blocks },
+        => AssertScoresAsPlain("sizes", s_config.With(sizes => sizes with { NumberOfChunks = chunks, TransitionBehaviors = transitions, LocalWindow = window, NumberOfBlocks = blocks }),
             TestRequests.Request(31, 3, seed: chunks));
 
     [Fact]
@@ -46,7 +46,7 @@ public class SparseCtrNetworkTests
     [Fact]
     public void A_network_of_items_and_times_alone_scores_like_the_plain_implementation()
     {
-        SparseCtrConfig items = s_config with { SequenceFields = s_config.SequenceFields[..1], CandidateFields = [], UserFields = [], NumericFields = [] };
+        CtrConfig items = s_config with { SequenceFields = s_config.SequenceFields[..1], CandidateFields = [], UserFields = [], NumericFields = [] };
         Request request = TestRequests.Request(20, 2);
         AssertScoresAsPlain("items alone", items, new Request
         {
@@ -62,11 +62,11 @@ public class SparseCtrNetworkTests
     [Fact]
     public void A_request_scores_alone_as_it_does_within_a_batch()
     {
-        using SparseCtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
+        using CtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
         Request[] requests = new[] { 0, 40, 1, 7, 0, 200, 3 }.Select((events, i) => TestRequests.Request(events, 1 + i % 3, seed: i)).ToArray();
 
-        double[] alone = requests.SelectMany(request => TestRequests.Score(network, s_config, request)).ToArray();
-        double[] together = TestRequests.Score(network, s_config, requests);
+        double[] alone = requests.SelectMany(request => TestRequests.Score(network, request)).ToArray();
+        double[] together = TestRequests.Score(network, requests);
 
         Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First, pair.Second, 1e-6 * (1 + Math.Abs(pair.First))));
     }
@@ -74,14 +74,14 @@ public class SparseCtrNetworkTests
     [Fact]
     public void A_candidates_score_does_not_depend_on_the_other_candidates_by_a_single_bit()
     {
-        using SparseCtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
+        using CtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
         Request request = TestRequests.Request(30, 4);
-        double before = TestRequests.Score(network, s_config, request)[1];
+        double before = TestRequests.Score(network, request)[1];
 
         request.Impressions[0] = TestRequests.Candidate(new Random(99), 30);
         request.Impressions[3] = TestRequests.Candidate(new Random(98), 30);
 
-        Assert.Equal(before, TestRequests.Score(network, s_config, request)[1]);
+        Assert.Equal(before, TestRequests.Score(network, request)[1]);
     }
 
     [Fact]
@@ -96,7 +96,7 @@ public class SparseCtrNetworkTests
     [InlineData(2)]
     public void Gradients_in_float32_are_those_in_float64(int blocks)
     {
-        SparseCtrConfig config = s_config with { NumberOfBlocks = blocks };
+        CtrConfig config = s_config.With(sizes => sizes with { NumberOfBlocks = blocks });
         Request[] requests = [TestRequests.Request(17, 2), TestRequests.Request(0, 1, seed: 2), TestRequests.Request(6, 3, seed: 3, gap: _ => 0)];
         Dictionary<string, torch.Tensor> expected = Gradients(torch.float64), actual = Gradients(torch.float32);
         foreach ((string name, torch.Tensor gradient) in expected)
@@ -107,17 +107,17 @@ public class SparseCtrNetworkTests
 
         Dictionary<string, torch.Tensor> Gradients(torch.ScalarType dtype)
         {
-            using SparseCtrNetwork network = TestRequests.Network(config);
+            using CtrNetwork network = TestRequests.Network(config);
             network.to(dtype);
-            using PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, dtype);
+            using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, dtype);
             torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels).backward();
             return network.named_parameters().ToDictionary(named => named.Item1, named => named.Item2.grad!.clone());
         }
     }
 
-    private static void AssertGradients(SparseCtrConfig config)
+    private static void AssertGradients(CtrConfig config)
     {
-        using SparseCtrNetwork network = TestRequests.Network(config);
+        using CtrNetwork network = TestRequests.Network(config);
         Request[] requests = [TestRequests.Request(17, 2), TestRequests.Request(0, 1, seed: 2), TestRequests.Request(6, 3, seed: 3, gap: _ => 0)];
         Loss().backward();
 
@@ -135,7 +135,7 @@ public class SparseCtrNetworkTests
 
         torch.Tensor Loss()
         {
-            using PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, torch.float64);
+            using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, torch.float64);
             return torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels);
         }
 
@@ -150,11 +150,11 @@ public class SparseCtrNetworkTests
         }
     }
 
-    private static void AssertScoresAsPlain(string what, SparseCtrConfig config, Request request)
+    private static void AssertScoresAsPlain(string what, CtrConfig config, Request request)
     {
-        using SparseCtrNetwork network = TestRequests.Network(config);
+        using CtrNetwork network = TestRequests.Network(config);
         double[] expected = new PlainNetwork(config, network).Score(request);
-        double[] actual = TestRequests.Score(network, config, request);
+        double[] actual = TestRequests.Score(network, request);
         Assert.Equal(expected.Length, actual.Length);
         for (int i = 0; i < expected.Length; i++)
             Assert.True(Math.Abs(expected[i] - actual[i]) <= 1e-9 * (1 + Math.Abs(expected[i])), $"{what}, candidate {i}: {actual[i]}, plainly {expected[i]}");

@@ -7,30 +7,36 @@ internal static class TestRequests
 {
     public const int Now = 1_700_000_000;
 
-    public static SparseCtrConfig Config { get; } = new()
+    public static SparseCtrTrainer.Options Sizes { get; } = new()
     {
-        SequenceFields = [new KeyField("Item", "Item", "HistoryItem", 50), new KeyField("Brand", "Brand", "HistoryBrand", 5), new KeyField("Action", null, "HistoryAction", 3)],
-        CandidateFields = [new KeyField("Tags", "Tags", null, 7)],
-        UserFields = [new KeyField("Gender", "Gender", null, 2)],
-        NumericFields = [new NumericField("Rates", [0.5f, 2f], [0.1f, 3f])],
-        TimestampColumnName = "Timestamp",
-        HistoryTimestampColumnName = "HistoryTimestamp",
         HistoryLength = 10_000,
         EmbeddingDimension = 4,
         ModelDimension = 8,
         NumberOfHeads = 2,
         NumberOfBlocks = 2,
         NumberOfChunks = 5,
+        Chunking = ChunkingPolicy.LargestGaps,
         TransitionBehaviors = 2,
         LocalWindow = 4,
         FeedForwardDimension = 6,
         HeadDimension = 5,
         TimeScaleSeconds = 60,
         UtcOffsetHours = 5.5,
+        Dropout = 0,
+        TokenDropout = 0,
+    };
+
+    public static CtrConfig Config { get; } = new()
+    {
+        SequenceFields = [new KeyField("Item", "Item", "HistoryItem", 50), new KeyField("Brand", "Brand", "HistoryBrand", 5), new KeyField("Action", null, "HistoryAction", 3)],
+        CandidateFields = [new KeyField("Tags", "Tags", null, 7)],
+        UserFields = [new KeyField("Gender", "Gender", null, 2)],
+        NumericFields = [new NumericField("Rates", [0.5f, 2f], [0.1f, 3f])],
+        Options = Sizes,
     };
 
     /// <summary>The same with fewer rows than keys in every table but the smallest.</summary>
-    public static SparseCtrConfig Hashed { get; } = Config with
+    public static CtrConfig Hashed { get; } = Config with
     {
         SequenceFields = [.. Config.SequenceFields.Select(HashedTo2)],
         CandidateFields = [.. Config.CandidateFields.Select(HashedTo2)],
@@ -39,11 +45,15 @@ internal static class TestRequests
 
     private static KeyField HashedTo2(KeyField field) => field with { MaximumTableRows = 2 };
 
+    /// <summary>The same inputs with other sizes.</summary>
+    public static CtrConfig With(this CtrConfig config, Func<SparseCtrTrainer.Options, SparseCtrTrainer.Options> change)
+        => config with { Options = change((SparseCtrTrainer.Options)config.Options) };
+
     /// <summary>A network whose weights, RelTemporal's coefficients included, are all random and far from their initial values.</summary>
-    public static SparseCtrNetwork Network(SparseCtrConfig config, int seed = 1, torch.ScalarType dtype = torch.ScalarType.Float64)
+    public static CtrNetwork Network(CtrConfig config, int seed = 1, torch.ScalarType dtype = torch.ScalarType.Float64)
     {
         torch.manual_seed(seed);
-        var network = new SparseCtrNetwork(config);
+        CtrNetwork network = config.Options.CreateNetwork(config);
         network.to(dtype);
         using IDisposable noGradient = torch.no_grad();
         foreach (torch.Tensor parameter in network.parameters())
@@ -97,12 +107,12 @@ internal static class TestRequests
         Label = random.Next(2),
     };
 
-    public static double[] Score(SparseCtrNetwork network, SparseCtrConfig config, params Request[] requests)
+    public static double[] Score(CtrNetwork network, params Request[] requests)
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         torch.ScalarType dtype = network.parameters().First().dtype;
-        using PackedBatch batch = PackedBatch.Create(requests, config, torch.CPU, dtype);
+        using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, dtype);
         return network.forward(batch).to(torch.float64).data<double>().ToArray();
     }
 }

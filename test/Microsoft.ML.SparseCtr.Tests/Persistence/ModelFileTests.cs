@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
-using System.Text.RegularExpressions;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr.Tests;
@@ -37,7 +37,7 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
         Save();
         using ZipArchive zip = ZipFile.OpenRead(_path);
         using JsonDocument config = JsonDocument.Parse(ModelZip.Entry(zip, "config.json").Open());
-        Assert.Equal(2, config.RootElement.GetProperty("formatVersion").GetInt32());
+        Assert.Equal(3, config.RootElement.GetProperty("formatVersion").GetInt32());
         Assert.Equal("Item", config.RootElement.GetProperty("network").GetProperty("sequenceFields")[0].GetProperty("columnName").GetString());
 
         using var weights = new BinaryReader(ModelZip.Entry(zip, "weights.safetensors").Open());
@@ -50,27 +50,47 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
     [Fact]
     public void Every_weight_is_written_once()
     {
-        using SparseCtrNetwork network = TestRequests.Network(TestRequests.Config, dtype: TorchSharp.torch.ScalarType.Float32);
+        using CtrNetwork network = TestRequests.Network(TestRequests.Config, dtype: TorchSharp.torch.ScalarType.Float32);
         using var stream = new MemoryStream();
         ModelFile.WriteWeights(network, stream);
         stream.Position = 0;
         Assert.Equal(network.parameters().Sum(weight => weight.numel()), SafeTensors.ReadHeader(stream).Sum(tensor => tensor.End - tensor.Start) / sizeof(float));
     }
 
-    [Fact]
-    public void A_file_of_version_1_names_no_policy_and_means_the_largest_gaps()
+    [Theory]
+    [InlineData(1, ChunkingPolicy.LargestGaps, 1)]
+    [InlineData(2, ChunkingPolicy.EqualCounts, 5)]
+    public void Files_of_earlier_versions_name_sizes_alone_and_those_of_the_first_no_policy(int version, ChunkingPolicy policy, int stride)
     {
         Save();
         using (ZipArchive zip = ZipFile.Open(_path, ZipArchiveMode.Update))
-            EditConfig(text => Regex.Replace(text.Replace("\"formatVersion\": 2", "\"formatVersion\": 1"), "\"(chunking|historyStride)\": .*,", ""))(zip);
-        var loaded = ((IEnumerable<ITransformer>)_mlContext.Model.Load(_path, out _)).OfType<SparseCtrTransformer>().Single();
-        Assert.Equal((ChunkingPolicy.LargestGaps, 1), (loaded.Config.Chunking, loaded.Config.HistoryStride));
+            EditConfig(text => Earlier(text, version))(zip);
+        var loaded = ((IEnumerable<ITransformer>)_mlContext.Model.Load(_path, out _)).OfType<CtrTransformer>().Single();
+        var options = Assert.IsType<SparseCtrTrainer.Options>(loaded.Config.Options);
+        Assert.Equal((policy, stride, TinyClicks.Options().ModelDimension), (options.Chunking, options.HistoryStride, options.ModelDimension));
+    }
+
+    private static string Earlier(string config, int version)
+    {
+        JsonNode root = JsonNode.Parse(config)!, network = root["network"]!, options = network["options"]!;
+        root["formatVersion"] = version;
+        network.AsObject().Remove("options");
+        IEnumerable<string> names =
+        [
+            "timestampColumnName", "historyTimestampColumnName", "historyLength", "embeddingDimension", "modelDimension", "numberOfHeads", "numberOfBlocks",
+            "numberOfChunks", "transitionBehaviors", "localWindow", "feedForwardDimension", "headDimension", "timeScaleSeconds", "utcOffsetHours",
+        ];
+        foreach (string name in names)
+            network[name] = options[name]!.DeepClone();
+        if (version > 1)
+            (network["chunking"], network["historyStride"]) = ("EqualCounts", 5);
+        return root.ToJsonString();
     }
 
     [Fact]
     public void A_newer_format_is_refused_with_both_versions()
-        => AssertRefused("format version 3, and this version of Microsoft.ML.SparseCtr reads up to 2",
-            EditConfig(text => text.Replace("\"formatVersion\": 2", "\"formatVersion\": 3")));
+        => AssertRefused("format version 4, and this version of Microsoft.ML.SparseCtr reads up to 3",
+            EditConfig(text => text.Replace("\"formatVersion\": 3", "\"formatVersion\": 4")));
 
     [Fact]
     public void A_size_out_of_range_is_refused()
@@ -97,8 +117,8 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
     public void A_configuration_that_is_not_JSON_is_refused() => AssertRefused("SparseCtr model cannot be read", EditConfig(_ => "{ oops"));
 
     [Fact]
-    public void A_missing_field_of_the_configuration_is_refused()
-        => AssertRefused("localWindow", EditConfig(text => text.Replace("\"localWindow\"", "\"localWindo\"")));
+    public void A_misspelled_field_of_the_configuration_is_refused()
+        => AssertRefused("localWindo", EditConfig(text => text.Replace("\"localWindow\"", "\"localWindo\"")));
 
     [Fact]
     public void Weights_that_end_early_are_refused() => AssertRefused("are there", EditWeights(bytes => bytes[..^4]));

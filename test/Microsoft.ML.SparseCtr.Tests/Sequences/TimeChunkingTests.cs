@@ -78,7 +78,7 @@ public class TimeChunkingTests
                 var random = new Random(seed);
                 long time = 0;
                 long[] times = Enumerable.Range(0, length).Select(_ => time += (long)Math.Exp(12 * random.NextDouble())).ToArray();
-                return (double)TimeChunking.CausalUnmerged(times, chunks, length, new int[length]);
+                return (double)TimeChunking.Unmerged(ChunkingPolicy.Causal, times, chunks, length, new int[length]);
             }).ToArray();
             Assert.InRange(counts.Average(), 0.75 * chunks, 1.1 * chunks);
         }
@@ -91,7 +91,7 @@ public class TimeChunkingTests
             {
                 long[] times = gaps.Aggregate(new List<long> { 0 }, (all, gap) => [.. all, all[^1] + gap]).ToArray();
                 var whole = new int[times.Length];
-                TimeChunking.CausalUnmerged(times, maximum, length, whole);
+                TimeChunking.Unmerged(ChunkingPolicy.Causal, times, maximum, length, whole);
                 for (int known = 0; known <= times.Length; known++)
                 {
                     int[] chunks = Causal(maximum, length, times[..known]);

@@ -41,6 +41,8 @@ public class BadInputTests
         { "ValidationFraction", options => options.ValidationFraction = 1 },
         { "EarlyStoppingPatience", options => options.EarlyStoppingPatience = 0 },
         { "AttentionImplementation", options => options.AttentionImplementation = (AttentionImplementation)7 },
+        { "TemporalTerms", options => options.TemporalTerms = (TemporalTerms)8 },
+        { "Branches", options => options.Branches = 0 },
         { "NumberOfThreads", options => options.NumberOfThreads = 0 },
         { "ShufflePoolSize", options => options.ShufflePoolSize = 0 },
     };
@@ -114,7 +116,7 @@ public class BadInputTests
     public void Candidate_and_history_mapped_apart_are_refused()
     {
         TransformsCatalog.ConversionTransforms conversion = _mlContext.Transforms.Conversion;
-        EstimatorChain<SparseCtrTransformer> pipeline = conversion.MapValueToKey("Item").Append(conversion.MapValueToKey("HistoryItem"))
+        EstimatorChain<CtrTransformer> pipeline = conversion.MapValueToKey("Item").Append(conversion.MapValueToKey("HistoryItem"))
             .Append(_mlContext.Ranking.Trainers.SparseCtr());
         var problem = Assert.Throws<InvalidOperationException>(() => pipeline.Fit(TinyClicks.View(_mlContext, TinyClicks.Rows(200))));
         Assert.Contains("'Item' and 'HistoryItem' share embeddings", problem.Message);
@@ -125,7 +127,7 @@ public class BadInputTests
     {
         var rows = TinyClicks.Rows(20).Select((row, i) => new { row.Label, row.Timestamp, Item = i % 2, HistoryItem = new[] { 1, 0 }, HistoryTimestamp = new long[] { 1, 2 } });
         TransformsCatalog.ConversionTransforms conversion = _mlContext.Transforms.Conversion;
-        EstimatorChain<SparseCtrTransformer> pipeline = conversion.MapValueToKey("Item").Append(conversion.MapValueToKey("HistoryItem"))
+        EstimatorChain<CtrTransformer> pipeline = conversion.MapValueToKey("Item").Append(conversion.MapValueToKey("HistoryItem"))
             .Append(_mlContext.Ranking.Trainers.SparseCtr());
         var problem = Assert.Throws<InvalidOperationException>(() => pipeline.Fit(_mlContext.Data.LoadFromEnumerable(rows.ToList())));
         Assert.Contains("'Item' and 'HistoryItem' share embeddings", problem.Message);
@@ -134,7 +136,7 @@ public class BadInputTests
     [Fact]
     public void More_keys_than_memory_can_hold_are_refused_before_anything_is_allocated()
     {
-        EstimatorChain<SparseCtrTransformer> pipeline = _mlContext.Transforms.Conversion.Hash("Item", numberOfBits: 30)
+        EstimatorChain<CtrTransformer> pipeline = _mlContext.Transforms.Conversion.Hash("Item", numberOfBits: 30)
             .Append(_mlContext.Transforms.Conversion.Hash("HistoryItem", numberOfBits: 30))
             .Append(_mlContext.Ranking.Trainers.SparseCtr(new SparseCtrTrainer.Options { EmbeddingDimension = 4_096 }));
         var problem = Assert.Throws<InvalidOperationException>(() => pipeline.Fit(TinyClicks.View(_mlContext, TinyClicks.Rows(20))));
@@ -177,12 +179,12 @@ public class BadInputTests
     public void A_label_that_is_neither_0_nor_1_is_refused_with_its_row()
     {
         var rows = TinyClicks.Rows(5).Select((row, i) => new { Label = (float)i, row.Item, row.Timestamp, row.HistoryItem, row.HistoryTimestamp }).ToList();
-        EstimatorChain<SparseCtrTransformer> pipeline = _mlContext.Transforms.Conversion.Hash("Item", numberOfBits: 8)
+        EstimatorChain<CtrTransformer> pipeline = _mlContext.Transforms.Conversion.Hash("Item", numberOfBits: 8)
             .Append(_mlContext.Transforms.Conversion.Hash("HistoryItem", numberOfBits: 8)).Append(_mlContext.Ranking.Trainers.SparseCtr());
         var problem = Assert.Throws<InvalidOperationException>(() => pipeline.Fit(_mlContext.Data.LoadFromEnumerable(rows)));
         Assert.Contains("'Label' must be 0 or 1; row 2 has 2", problem.Message);
     }
 
-    private TransformerChain<SparseCtrTransformer> Fit(SparseCtrTrainer.Options options, TinyClicks.Row[]? rows = null)
+    private TransformerChain<CtrTransformer> Fit(SparseCtrTrainer.Options options, TinyClicks.Row[]? rows = null)
         => TinyClicks.Fit(_mlContext, rows ?? TinyClicks.Rows(20), options);
 }

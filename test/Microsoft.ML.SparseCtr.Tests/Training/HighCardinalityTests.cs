@@ -14,14 +14,14 @@ public class HighCardinalityTests
     {
         const string unseen = "item 19";
         TinyClicks.Row[] rows = TinyClicks.Rows(400).Where(row => row.Item != unseen && !row.HistoryItem.Contains(unseen)).ToArray();
-        using TransformerChain<SparseCtrTransformer> model = TinyClicks.Fit(_mlContext, rows, FewEpochs());
+        using TransformerChain<CtrTransformer> model = TinyClicks.Fit(_mlContext, rows, FewEpochs());
         AssertScoresAsMissing(model, unseen, missing: "not in the key data", seen: "item 7");
     }
 
     [Fact]
     public void A_hash_that_training_did_not_meet_is_scored_as_a_missing_one()
     {
-        using TransformerChain<SparseCtrTransformer> model = FitHashed(numberOfBits: 12, FewEpochs());
+        using TransformerChain<CtrTransformer> model = FitHashed(numberOfBits: 12, FewEpochs());
         AssertScoresAsMissing(model, "never seen", missing: "", seen: "item 7");
     }
 
@@ -31,7 +31,7 @@ public class HighCardinalityTests
         const string late = "item 19";
         TinyClicks.Row[] rows = TinyClicks.Rows(400);
         rows = [.. rows.Where(row => row.Item != late && !row.HistoryItem.Contains(late)), rows.Last(row => row.Item == late)];
-        using TransformerChain<SparseCtrTransformer> model = TinyClicks.Fit(_mlContext, rows, FewEpochs());
+        using TransformerChain<CtrTransformer> model = TinyClicks.Fit(_mlContext, rows, FewEpochs());
         AssertScoresAsMissing(model, late, missing: "not in the key data", seen: "item 7");
     }
 
@@ -40,7 +40,7 @@ public class HighCardinalityTests
     {
         SparseCtrTrainer.Options options = TinyClicks.Options();
         options.MaximumTableRows = 8;
-        using TransformerChain<SparseCtrTransformer> model = TinyClicks.Fit(_mlContext, TinyClicks.Rows(4_000), options);
+        using TransformerChain<CtrTransformer> model = TinyClicks.Fit(_mlContext, TinyClicks.Rows(4_000), options);
         CtrMetrics metrics = _mlContext.Ranking.EvaluateCtr(model.Transform(TinyClicks.View(_mlContext, TinyClicks.Rows(300, seed: 2))));
         Assert.InRange(metrics.AreaUnderRocCurve, 0.85, 1);
     }
@@ -52,7 +52,7 @@ public class HighCardinalityTests
         var random = new Random(1);
         bool[] isLiked = Enumerable.Range(0, items).Select(_ => random.Next(2) == 0).ToArray();
         var options = new SparseCtrTrainer.Options { MaximumTableRows = 40, NumberOfEpochs = 6, LearningRate = 1e-2 };
-        using SparseCtrTransformer model = _mlContext.Ranking.Trainers.SparseCtr(options).Fit(Rows(4_000));
+        using CtrTransformer model = _mlContext.Ranking.Trainers.SparseCtr(options).Fit(Rows(4_000));
         Assert.InRange(_mlContext.Ranking.EvaluateCtr(model.Transform(Rows(1_000))).AreaUnderRocCurve, 0.95, 1);
 
         IDataView Rows(int count) => _mlContext.Data.LoadFromEnumerable(Enumerable.Range(0, count).Select(i =>
@@ -77,7 +77,7 @@ public class HighCardinalityTests
             HistoryTimestamp = [i, 2 * i],
         }).ToList());
         var options = new SparseCtrTrainer.Options { EmbeddingDimension = 4, NumberOfEpochs = 1, MaximumTableRows = maximumTableRows };
-        using SparseCtrTransformer model = _mlContext.Ranking.Trainers.SparseCtr(options).Fit(view);
+        using CtrTransformer model = _mlContext.Ranking.Trainers.SparseCtr(options).Fit(view);
 
         using var file = new MemoryStream();
         _mlContext.Model.Save(model, view.Schema, file);
@@ -92,7 +92,7 @@ public class HighCardinalityTests
     {
         SparseCtrTrainer.Options options = FewEpochs();
         options.MaximumTableRows = 1_000;
-        using TransformerChain<SparseCtrTransformer> model = FitHashed(numberOfBits: 30, options);
+        using TransformerChain<CtrTransformer> model = FitHashed(numberOfBits: 30, options);
         Assert.All(TinyClicks.Predict(_mlContext, model, TinyClicks.Rows(20, seed: 3)), prediction => Assert.InRange(prediction.Probability, 0, 1));
     }
 
@@ -118,7 +118,7 @@ public class HighCardinalityTests
         return options;
     }
 
-    private TransformerChain<SparseCtrTransformer> FitHashed(int numberOfBits, SparseCtrTrainer.Options options)
+    private TransformerChain<CtrTransformer> FitHashed(int numberOfBits, SparseCtrTrainer.Options options)
         => new[] { "Item", "HistoryItem", "Kind", "HistoryKind", "HistoryAction", "Gender" }
             .Select(column => (IEstimator<ITransformer>)_mlContext.Transforms.Conversion.Hash(column, numberOfBits: numberOfBits))
             .Aggregate((all, one) => all.Append(one))

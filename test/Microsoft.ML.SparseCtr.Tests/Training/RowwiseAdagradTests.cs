@@ -62,7 +62,7 @@ public class RowwiseAdagradTests
     public void A_network_learns_with_it_as_its_optimizer_is_asked_to()
     {
         manual_seed(1);
-        using var network = new SparseCtrNetwork(TestRequests.Config);
+        using CtrNetwork network = TestRequests.Sizes.CreateNetwork(TestRequests.Config);
         using var optimizer = new NetworkOptimizer(network, new SparseCtrTrainer.Options { EmbeddingOptimizer = EmbeddingOptimizer.RowwiseAdagrad });
         Assert.All(network.Tables.SelectMany(field => field.Tables), table => Assert.IsType<RowwiseAdagrad>(table.Optimizer));
         Request[] requests = Enumerable.Range(0, 8).Select(seed => TestRequests.Request(10, 2, seed)).ToArray();
@@ -70,7 +70,7 @@ public class RowwiseAdagradTests
         double[] losses = Enumerable.Range(0, 100).Select(_ =>
         {
             using DisposeScope scope = NewDisposeScope();
-            using PackedBatch batch = PackedBatch.Create(requests, TestRequests.Config, CPU);
+            using PackedBatch batch = PackedBatch.Create(requests, network, CPU);
             optimizer.ClearGradients();
             Tensor labels = arange(0, 16).remainder(2).to(float32);
             Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(batch), labels);

@@ -83,7 +83,7 @@ public class SparseCtrTrainerTests(TrainedModel trained) : IClassFixture<Trained
     {
         IDataView keyed = Keyed(TinyClicks.Rows(600)), validation = Keyed(TinyClicks.Rows(100, seed: 5));
         var reports = new List<TrainingProgress>();
-        using SparseCtrTransformer model = _mlContext.Ranking.Trainers.SparseCtr(TinyClicks.Options(), new DirectProgress(reports.Add)).Fit(keyed, validation);
+        using CtrTransformer model = _mlContext.Ranking.Trainers.SparseCtr(TinyClicks.Options(), new DirectProgress(reports.Add)).Fit(keyed, validation);
         double best = reports.Max(report => report.ValidationAuc ?? 0);
         Assert.Equal(best, _mlContext.Ranking.EvaluateCtr(model.Transform(validation)).AreaUnderRocCurve, 1e-3);
     }

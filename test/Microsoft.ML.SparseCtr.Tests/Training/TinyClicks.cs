@@ -106,7 +106,7 @@ internal static class TinyClicks
         public string Value { get; set; } = "";
     }
 
-    public static TransformerChain<SparseCtrTransformer> Fit(MLContext mlContext, IEnumerable<Row> rows, SparseCtrTrainer.Options? options = null)
+    public static TransformerChain<CtrTransformer> Fit(MLContext mlContext, IEnumerable<Row> rows, SparseCtrTrainer.Options? options = null)
         => Keys(mlContext).Append(mlContext.Ranking.Trainers.SparseCtr(options ?? Options())).Fit(View(mlContext, rows));
 
     public static Prediction[] Predict(MLContext mlContext, ITransformer model, IEnumerable<Row> rows)

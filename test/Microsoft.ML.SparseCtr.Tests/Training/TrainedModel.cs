@@ -9,7 +9,7 @@ public sealed class TrainedModel
 
     internal TinyClicks.Row[] TestRows { get; } = TinyClicks.Rows(300, seed: 2);
 
-    internal TransformerChain<SparseCtrTransformer> Model { get; }
+    internal TransformerChain<CtrTransformer> Model { get; }
 
     internal List<string> Log { get; } = [];
 

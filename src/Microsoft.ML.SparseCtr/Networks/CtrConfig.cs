@@ -35,9 +35,10 @@ internal sealed record KeyField(string Name, string? ColumnName, string? History
 internal sealed record NumericField(string ColumnName, float[] Mean, float[] StandardDeviation);
 
 /// <summary>
-/// Everything that, together with the weights, makes a trained network: its inputs and its sizes. It is the model file's config.json.
+/// Everything that, together with the weights, makes a trained network: its inputs, as the training data has them, and the options. It is the model
+/// file's config.json.
 /// </summary>
-internal sealed record SparseCtrConfig
+internal sealed record CtrConfig
 {
     /// <summary>Fields of a token: the item first, then what the candidate shares with behaviors, then what only behaviors have.</summary>
     public required KeyField[] SequenceFields { get; init; }
@@ -51,34 +52,7 @@ internal sealed record SparseCtrConfig
     /// <summary>Standardized numbers of the user, the candidate or the request.</summary>
     public required NumericField[] NumericFields { get; init; }
 
-    public required string TimestampColumnName { get; init; }
-    public required string HistoryTimestampColumnName { get; init; }
-
-    /// <summary>Behaviors that are looked at, at most, of the latest.</summary>
-    public required int HistoryLength { get; init; }
-
-    /// <summary>A longer history begins at a multiple of this many behaviors.</summary>
-    public int HistoryStride { get; init; } = 1;
-
-    public required int EmbeddingDimension { get; init; }
-    public required int ModelDimension { get; init; }
-    public required int NumberOfHeads { get; init; }
-    public required int NumberOfBlocks { get; init; }
-    public required int NumberOfChunks { get; init; }
-
-    /// <summary>Where histories are cut; files of version 1 do not say it.</summary>
-    public ChunkingPolicy Chunking { get; init; } = ChunkingPolicy.LargestGaps;
-
-    public required int TransitionBehaviors { get; init; }
-    public required int LocalWindow { get; init; }
-    public required int FeedForwardDimension { get; init; }
-    public required int HeadDimension { get; init; }
-    public required double TimeScaleSeconds { get; init; }
-    public required double UtcOffsetHours { get; init; }
-
-    /// <summary>Whether requests whose histories are the beginnings of one get, over that one, the scores that they have by themselves.</summary>
-    [JsonIgnore]
-    public bool CanShareHistories => Chunking == ChunkingPolicy.Causal;
+    public required CtrTrainerOptions Options { get; init; }
 
     [JsonIgnore]
     public int NumericDimension => NumericFields.Sum(numeric => numeric.Mean.Length);
@@ -86,39 +60,42 @@ internal sealed record SparseCtrConfig
     [JsonIgnore]
     public IEnumerable<KeyField> AllFields => SequenceFields.Concat(CandidateFields).Concat(UserFields);
 
-    /// <summary>Holds every size against its range, and the fields against what the network expects of them.</summary>
-    /// <param name="require">Told of each condition: whether it holds, of which option, what is expected, and the value.</param>
-    public void Check(Action<bool, string, string, object?> require)
+    /// <summary>The inputs that options name, before the data has told key counts and statistics.</summary>
+    public static CtrConfig Of(CtrTrainerOptions options)
     {
-        Between(HistoryLength, 1, 100_000, nameof(HistoryLength));
-        Between(HistoryStride, 1, HistoryLength, nameof(HistoryStride));
-        Between(EmbeddingDimension, 1, 4_096, nameof(EmbeddingDimension));
-        Between(ModelDimension, 1, 8_192, nameof(ModelDimension));
-        Between(NumberOfHeads, 1, 256, nameof(NumberOfHeads));
-        require(ModelDimension % NumberOfHeads == 0, nameof(ModelDimension), $"a multiple of {nameof(NumberOfHeads)} ({NumberOfHeads})", ModelDimension);
-        Between(NumberOfBlocks, 1, 64, nameof(NumberOfBlocks));
-        Between(NumberOfChunks, 1, 10_000, nameof(NumberOfChunks));
-        require(Enum.IsDefined(Chunking), nameof(Chunking), "one of its names", Chunking);
-        Between(TransitionBehaviors, 1, 1_000, nameof(TransitionBehaviors));
-        Between(LocalWindow, 1, 10_000, nameof(LocalWindow));
-        Between(FeedForwardDimension, 1, 65_536, nameof(FeedForwardDimension));
-        Between(HeadDimension, 1, 65_536, nameof(HeadDimension));
-        require(double.IsFinite(TimeScaleSeconds) && TimeScaleSeconds > 0, nameof(TimeScaleSeconds), "a positive number", TimeScaleSeconds);
-        Between(UtcOffsetHours, -24, 24, nameof(UtcOffsetHours));
+        KeyField item = new(options.ItemColumnName, options.ItemColumnName, options.HistoryItemColumnName, 0, options.MaximumTableRows);
+        KeyField[] fields = options.HistoryColumnNames.Select(column =>
+        {
+            string name = column.StartsWith(EventField.Prefix, StringComparison.Ordinal) ? column[EventField.Prefix.Length..] : column;
+            return new KeyField(name, options.CandidateColumnNames.Contains(name) ? name : null, column, 0, options.MaximumTableRows);
+        }).ToArray();
+        return new CtrConfig
+        {
+            // Shared fields before those that only behaviors have.
+            SequenceFields = [item, .. fields.OrderBy(field => field.ColumnName is null)],
+            CandidateFields = options.CandidateColumnNames.Where(name => !fields.Any(field => field.ColumnName == name)).Select(OfRow).ToArray(),
+            UserFields = options.UserColumnNames.Select(OfRow).ToArray(),
+            NumericFields = options.NumericColumnNames.Select(name => new NumericField(name, [], [])).ToArray(),
+            Options = options,
+        };
 
+        KeyField OfRow(string name) => new(name, name, null, 0, options.MaximumTableRows);
+    }
+
+    /// <summary>Holds every size against its range, and the fields against what a network expects of them.</summary>
+    public void Check(Requirement require)
+    {
+        Options.CheckNetwork(require);
         require(SequenceFields is [{ ColumnName: not null }, ..], nameof(SequenceFields), "the item and what else a token has", SequenceFields.Length);
         require(SequenceFields.All(field => field.HistoryColumnName is not null), nameof(SequenceFields), "fields of the history", null);
         require(CandidateFields.Concat(UserFields).All(field => field is { ColumnName: not null, HistoryColumnName: null }),
             $"{nameof(CandidateFields)} and {nameof(UserFields)}", "fields of the row alone", null);
         foreach (KeyField field in AllFields)
         {
-            Between(field.KeyCount, 0, int.MaxValue - 2, $"the key count of {field.Name}");
+            require.Between(field.KeyCount, 0, int.MaxValue - 2, $"the key count of {field.Name}");
             require(field.MaximumTableRows is null or >= 2, nameof(field.MaximumTableRows), "2 or more, or null", field.MaximumTableRows);
         }
         foreach (NumericField field in NumericFields)
             require(field.Mean.Length == field.StandardDeviation.Length, field.ColumnName, "as many means as standard deviations", field.Mean.Length);
-
-        void Between(double value, double low, double high, string name)
-            => require(value >= low && value <= high, name, FormattableString.Invariant($"{low:N0} to {high:N0}"), value);
     }
 }

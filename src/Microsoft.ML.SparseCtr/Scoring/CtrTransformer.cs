@@ -6,26 +6,26 @@ using TorchSharp;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// A trained SparseCTR network. It adds Score (the logit), Probability and PredictedLabel to each row. A view is scored in batches, as far as
+/// A trained network. It adds Score (the logit), Probability and PredictedLabel to each row. A view is scored in batches, as far as
 /// it is read; of the rows that are read at a time, those with the same history, such as those of one request, have it encoded once, and so, with
 /// causal chunks, have those whose histories are the beginnings of one. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine
 /// over it, when no one uses it any more.
 /// </summary>
-public sealed class SparseCtrTransformer : ColumnAddingTransformer, IDisposable
+public sealed class CtrTransformer : ColumnAddingTransformer, IDisposable
 {
     private readonly IHost _host;
-    private readonly SparseCtrNetwork _network;
+    private readonly CtrNetwork _network;
 
     /// <param name="environment">The environment that the transformer belongs to.</param>
-    /// <param name="config">Inputs and sizes.</param>
     /// <param name="network">Trained, on the CPU, in evaluation mode; the transformer owns it.</param>
-    internal SparseCtrTransformer(IHostEnvironment environment, SparseCtrConfig config, SparseCtrNetwork network)
+    internal CtrTransformer(IHostEnvironment environment, CtrNetwork network)
     {
-        _host = environment.Register(nameof(SparseCtrTransformer));
-        (Config, _network) = (config, network);
+        _host = environment.Register(nameof(CtrTransformer));
+        _network = network;
+        _network.Freeze();
     }
 
-    internal SparseCtrConfig Config { get; }
+    internal CtrConfig Config => _network.Config;
 
     private protected override ColumnAddingMapper MapperFor(DataViewSchema schema) => new ScoringMapper(this, schema);
 
@@ -48,7 +48,7 @@ public sealed class SparseCtrTransformer : ColumnAddingTransformer, IDisposable
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        using PackedBatch batch = PackedBatch.Create(requests, Config, torch.CPU);
+        using PackedBatch batch = PackedBatch.Create(requests, _network, torch.CPU);
         return _network.forward(batch).data<float>().ToArray();
     }
 }

@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
-public class SparseCtrTransformerTests(TrainedModel trained) : IClassFixture<TrainedModel>
+public class CtrTransformerTests(TrainedModel trained) : IClassFixture<TrainedModel>
 {
     private readonly MLContext _mlContext = trained.MLContext;
 
@@ -156,7 +156,7 @@ public class SparseCtrTransformerTests(TrainedModel trained) : IClassFixture<Tra
     [Fact]
     public void A_row_of_another_schema_is_refused()
     {
-        SparseCtrTransformer transformer = trained.Model.LastTransformer;
+        CtrTransformer transformer = trained.Model.LastTransformer;
         IRowToRowMapper mapper = transformer.GetRowToRowMapper(KeyedView().Schema);
         using DataViewRowCursor cursor = KeyedView().GetRowCursor([]);
         Assert.Throws<ArgumentException>(() => mapper.GetRow(cursor, []));

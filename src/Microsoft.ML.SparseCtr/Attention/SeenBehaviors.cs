@@ -1,0 +1,60 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>Which behaviors of a packed batch each candidate attends to, as a table of [candidates, columns]; where a candidate has fewer, the rest is none.</summary>
+internal sealed class SeenBehaviors
+{
+    /// <summary>In the table, and in what is made of it: no behavior.</summary>
+    public const int None = -1;
+
+    private readonly int[] _behaviors;
+    private readonly int _columns;
+
+    /// <param name="candidates">Candidates of the batch.</param>
+    /// <param name="columns">Behaviors that any of them sees, at most.</param>
+    public SeenBehaviors(int candidates, int columns)
+    {
+        (_behaviors, _columns) = (new int[candidates * columns], columns);
+        Array.Fill(_behaviors, None);
+    }
+
+    /// <summary>The row of a candidate.</summary>
+    public Span<int> Of(int candidate) => _behaviors.AsSpan(candidate * _columns, _columns);
+
+    /// <summary>The latest behaviors of each candidate's past, so many at most.</summary>
+    public static SeenBehaviors Latest(Interval[] pasts, int count)
+    {
+        var latest = new SeenBehaviors(pasts.Length, Math.Min(count, pasts.Max(past => past.Count)));
+        for (int candidate = 0; candidate < pasts.Length; candidate++)
+        {
+            Interval seen = pasts[candidate].Last(count);
+            for (int i = 0; i < seen.Count; i++)
+                latest.Of(candidate)[i] = seen.From + i;
+        }
+        return latest;
+    }
+
+    /// <summary>Numbers anew the behaviors that some tables have, so that tokens need to be made of these alone.</summary>
+    /// <param name="behaviorCount">Behaviors of the batch.</param>
+    /// <param name="device">Where the tensors go.</param>
+    /// <param name="tables">The tables.</param>
+    /// <returns>[n] the behaviors in the order of their new numbers; and the tables with the new numbers, or <see cref="None"/>: [candidates, columns].</returns>
+    public static (Tensor Behaviors, Tensor[] Places) Renumber(int behaviorCount, Device device, params SeenBehaviors[] tables)
+    {
+        var place = new long[behaviorCount];
+        var behaviors = new List<long>();
+        foreach (int behavior in tables.SelectMany(table => table._behaviors))
+        {
+            if (behavior != None && place[behavior] == 0)
+            {
+                behaviors.Add(behavior);
+                place[behavior] = behaviors.Count;
+            }
+        }
+        Tensor[] places = tables.Select(table => tensor(table._behaviors.Select(behavior => behavior == None ? None : place[behavior] - 1).ToArray(), device: device)
+            .reshape(table._behaviors.Length / Math.Max(1, table._columns), table._columns)).ToArray();
+        return (tensor(behaviors.ToArray(), device: device), places);
+    }
+}

@@ -1,0 +1,65 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// The SimHash fingerprints of a field's keys: those of their embeddings as they are now. Once the weights change no more, they are kept, a row of the
+/// table each, and a key costs one look into them.
+/// </summary>
+internal sealed class Fingerprints(IdEmbedding field, SimHash hash)
+{
+    private const int RowsAtOnce = 65_536;
+
+    /// <summary>Those of all rows of the table; null while weights change, or where keys share rows.</summary>
+    private Lazy<ulong[]>? _kept;
+
+    /// <summary>Says that the weights change no more.</summary>
+    public void Freeze()
+    {
+        if (field.DirectTable is { } table)
+            _kept = new Lazy<ulong[]>(() => OfAllRows(table.Weight.shape[0]));
+    }
+
+    /// <summary>Writes the fingerprints of keys, the words of each behind so many others of the same token.</summary>
+    /// <param name="keys">[n] the keys of the field.</param>
+    /// <param name="words">Receives the first word of the first key's, and each further key's so many words on.</param>
+    /// <param name="stride">From a token's words to the next one's.</param>
+    public void Write(Tensor keys, Span<ulong> words, int stride)
+    {
+        if (_kept is not null)
+        {
+            foreach (long key in keys.cpu().data<long>())
+            {
+                _kept.Value.AsSpan((int)key * hash.Words, hash.Words).CopyTo(words);
+                words = words[Math.Min(stride, words.Length)..];
+            }
+            return;
+        }
+        ulong[] computed = Of(keys);
+        for (int i = 0; i < computed.Length; i += hash.Words)
+        {
+            computed.AsSpan(i, hash.Words).CopyTo(words);
+            words = words[Math.Min(stride, words.Length)..];
+        }
+    }
+
+    private ulong[] OfAllRows(long rows)
+    {
+        var all = new ulong[rows * hash.Words];
+        for (long first = 0; first < rows; first += RowsAtOnce)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Of(arange(first, Math.Min(first + RowsAtOnce, rows), int64)).CopyTo(all, first * hash.Words);
+        }
+        return all;
+    }
+
+    private ulong[] Of(Tensor keys)
+    {
+        float[] embeddings = field.Peek(keys).to(float32).cpu().data<float>().ToArray();
+        var fingerprints = new ulong[keys.shape[0] * hash.Words];
+        hash.Fingerprint(embeddings, fingerprints);
+        return fingerprints;
+    }
+}

@@ -1,0 +1,82 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.SparseCtr.Interop;
+using TorchSharp;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// Trains a network that predicts click-through rates from histories: what all trainers of this library do alike. Which network it is, its options say.
+/// </summary>
+/// <remarks>
+/// Input columns are named by <see cref="CtrTrainerOptions"/>. The transformer adds Score (the logit, Single), Probability (Single) and
+/// PredictedLabel (Boolean: whether the probability is above one half).
+/// </remarks>
+public abstract class CtrTrainer : IEstimator<CtrTransformer>
+{
+    private readonly IHost _host;
+    private readonly CtrTrainerOptions _options;
+    private readonly IProgress<TrainingProgress>? _progress;
+    private readonly CancellationToken _cancellationToken;
+
+    private protected CtrTrainer(
+        IHostEnvironment environment, CtrTrainerOptions options, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    {
+        _host = environment.Register(GetType().Name);
+        options.Validate(_host);
+        // A copy: what the caller does with the options later is nothing to the trainer and its models.
+        (_options, _progress, _cancellationToken) = (options with { }, progress, cancellationToken);
+    }
+
+    /// <summary>
+    /// Trains on a view; the latest rows, as many as <see cref="CtrTrainerOptions.ValidationFraction"/> says, are kept for validation.
+    /// </summary>
+    /// <inheritdoc cref="Fit(IDataView, IDataView)"/>
+    public CtrTransformer Fit(IDataView input) => Fit(input, null);
+
+    /// <summary>Trains on a view.</summary>
+    /// <param name="trainData">The rows to train on. It is read once to count and to standardize, and once per epoch.</param>
+    /// <param name="validationData">
+    /// Rows to validate on, with the same columns and key mappings: the weights of the epoch with the best AUC on them are kept. Null keeps
+    /// the latest of the training rows for that, as many as <see cref="CtrTrainerOptions.ValidationFraction"/> says.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or has the wrong type: the message names it and what was expected.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// There are no rows to train on; or a row's history is not in ascending order, later than the row, or of unequal lengths; or columns that
+    /// share embeddings have different keys; or training diverged.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">The token, or ML.NET, canceled the training.</exception>
+    public CtrTransformer Fit(IDataView trainData, IDataView? validationData)
+    {
+        ArgumentNullException.ThrowIfNull(trainData);
+        CheckColumns(MLNetInternals.ShapeOf(trainData.Schema));
+        if (validationData is not null)
+            CheckColumns(MLNetInternals.ShapeOf(validationData.Schema));
+
+        using IChannel channel = _host.Start("Training");
+        CtrConfig config = KeyBinding.Bind(CtrConfig.Of(_options), trainData.Schema);
+        if (validationData is not null)
+            KeyBinding.Check(config, validationData.Schema);
+        int seed = _options.Seed ?? MLNetInternals.SeedOf(_host) ?? Random.Shared.Next();
+        torch.Device device = Devices.Choose(_host, channel);
+
+        return new CtrTransformer(_host, new TrainingRun(_host, channel, config, seed, device, _progress, _cancellationToken).Train(trainData, validationData));
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        CheckColumns(inputSchema);
+        return inputSchema.WithColumns(ScoreColumns.Shapes());
+    }
+
+    private void CheckColumns(SchemaShape schema)
+    {
+        new InputColumn("label", _options.LabelColumnName, ColumnContent.Label).Check(_host, schema);
+        if (_options.RowGroupColumnName is not null)
+            new InputColumn("group", _options.RowGroupColumnName, ColumnContent.Group).Check(_host, schema);
+        foreach (InputColumn column in InputColumn.Of(CtrConfig.Of(_options)))
+            column.Check(_host, schema);
+    }
+}

@@ -1,0 +1,70 @@
+using System.Text.Json.Serialization;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>What the trainers have in common whose networks are blocks of self-attention over behaviors and candidates.</summary>
+public abstract record SelfAttentionOptions : CtrTrainerOptions
+{
+    private protected SelfAttentionOptions()
+    {
+    }
+
+    /// <summary>Sparse blocks L. 1 to 64; default 1.</summary>
+    public int NumberOfBlocks { get; set; } = 1;
+
+    /// <summary>Width of the SwiGLU layers. 1 to 65,536; default 64.</summary>
+    public int FeedForwardDimension { get; set; } = 64;
+
+    /// <summary>The time scale τ of RelTemporal's log(1 + Δt/τ), in seconds. Positive; default 60.</summary>
+    public double TimeScaleSeconds { get; set; } = 60;
+
+    /// <summary>
+    /// Hours that local time is ahead of UTC, which makes "hour" and "weekend" those of the users. −24 to 24; default 0.
+    /// </summary>
+    public double UtcOffsetHours { get; set; }
+
+    /// <summary>How attention is computed in training. Both ways compute the same, up to rounding. Default: fused.</summary>
+    [JsonIgnore]
+    public AttentionImplementation AttentionImplementation { get; set; }
+
+    /// <summary>The terms of RelTemporal's bias. Default: all three.</summary>
+    public TemporalTerms TemporalTerms { get; set; } = TemporalTerms.All;
+
+    /// <summary>Who attends to whom.</summary>
+    internal abstract AttentionShape Shape { get; }
+
+    internal override CtrNetwork CreateNetwork(CtrConfig config) => new SparseCtrNetwork(config, this);
+
+    internal override bool CanShareHistories => Shape.CanShareHistories;
+
+    internal override void CheckNetwork(Requirement require)
+    {
+        base.CheckNetwork(require);
+        require.Between(NumberOfBlocks, 1, 64, nameof(NumberOfBlocks));
+        require.Between(FeedForwardDimension, 1, 65_536, nameof(FeedForwardDimension));
+        require.Positive(TimeScaleSeconds, nameof(TimeScaleSeconds));
+        require.Between(UtcOffsetHours, -24, 24, nameof(UtcOffsetHours));
+        require.Defined(AttentionImplementation, nameof(AttentionImplementation));
+        require((TemporalTerms & ~TemporalTerms.All) == 0, nameof(TemporalTerms), "some of its names", TemporalTerms);
+    }
+}
+
+/// <summary>The terms of RelTemporal's bias on the logit of a query and a key (docs/model.md).</summary>
+[Flags]
+public enum TemporalTerms
+{
+    /// <summary>No bias.</summary>
+    None = 0,
+
+    /// <summary>−a·log(1 + Δt/τ): heads forget, each at a rate of its own.</summary>
+    Elapsed = 1,
+
+    /// <summary>b·cos of the difference of the hours of the day.</summary>
+    Hour = 2,
+
+    /// <summary>c where both are of a weekend, or neither is.</summary>
+    Weekend = 4,
+
+    /// <summary>All three.</summary>
+    All = Elapsed | Hour | Weekend,
+}
