@@ -27,20 +27,12 @@ internal sealed class Fingerprints(IdEmbedding field, SimHash hash)
     /// <param name="stride">From a token's words to the next one's.</param>
     public void Write(Tensor keys, Span<ulong> words, int stride)
     {
-        if (_kept is not null)
+        long[] rows = _kept is not null ? keys.cpu().data<long>().ToArray() : [];
+        ulong[] fingerprints = _kept?.Value ?? Of(keys);
+        for (int i = 0; i < keys.shape[0]; i++)
         {
-            foreach (long key in keys.cpu().data<long>())
-            {
-                _kept.Value.AsSpan((int)key * hash.Words, hash.Words).CopyTo(words);
-                words = words[Math.Min(stride, words.Length)..];
-            }
-            return;
-        }
-        ulong[] computed = Of(keys);
-        for (int i = 0; i < computed.Length; i += hash.Words)
-        {
-            computed.AsSpan(i, hash.Words).CopyTo(words);
-            words = words[Math.Min(stride, words.Length)..];
+            long row = _kept is not null ? rows[i] : i;
+            fingerprints.AsSpan((int)row * hash.Words, hash.Words).CopyTo(words[(i * stride)..]);
         }
     }
 
