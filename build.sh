@@ -5,7 +5,7 @@
 #   ./build.sh build  [--packages|--offline]             compile everything
 #   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...)
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
-#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, kernels or
+#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, scoring, kernels or
 #                                                        pytorch, --events N, --rows N, --data FOLDER, --json FILE; without a name, all)
 #
 # There are two builds of the same sources (docs/building.md): against the real NuGet packages where the feed has them, and otherwise
@@ -167,7 +167,7 @@ runs_pytorch() {
     for argument in "$@"; do
         case $argument in
             pytorch) return 0 ;;
-            histories|metrics|tables|attention|memory|sharing|kernels) return 1 ;;
+            histories|metrics|tables|attention|memory|sharing|scoring|kernels) return 1 ;;
         esac
     done
 }

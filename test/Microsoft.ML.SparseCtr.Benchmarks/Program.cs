@@ -11,6 +11,7 @@ var benchmarks = new Dictionary<string, Action>
     ["attention"] = AttentionBenchmark.Run,
     ["memory"] = MemoryBenchmark.Run,
     ["sharing"] = () => SharingBenchmark.Run(paths["--data"]),
+    ["scoring"] = ScoringBenchmark.Run,
     ["kernels"] = KernelBenchmarks.Run,
     ["pytorch"] = () => PyTorchBenchmark.Run(paths["--json"]),
 };

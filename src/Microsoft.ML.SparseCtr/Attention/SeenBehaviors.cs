@@ -10,13 +10,13 @@ internal sealed class SeenBehaviors
     public const int None = -1;
 
     private readonly int[] _behaviors;
-    private readonly int _columns;
+    private readonly int _candidates, _columns;
 
     /// <param name="candidates">Candidates of the batch.</param>
     /// <param name="columns">Behaviors that any of them sees, at most.</param>
     public SeenBehaviors(int candidates, int columns)
     {
-        (_behaviors, _columns) = (new int[candidates * columns], columns);
+        (_behaviors, _candidates, _columns) = (new int[candidates * columns], candidates, columns);
         Array.Fill(_behaviors, None);
     }
 
@@ -36,25 +36,31 @@ internal sealed class SeenBehaviors
         return latest;
     }
 
-    /// <summary>Numbers anew the behaviors that some tables have, so that tokens need to be made of these alone.</summary>
+    /// <summary>Numbers anew the behaviors that some tables have, table after table, so that tokens need to be made of these alone.</summary>
     /// <param name="behaviorCount">Behaviors of the batch.</param>
     /// <param name="device">Where the tensors go.</param>
     /// <param name="tables">The tables.</param>
-    /// <returns>[n] the behaviors in the order of their new numbers; and the tables with the new numbers, or <see cref="None"/>: [candidates, columns].</returns>
-    public static (Tensor Behaviors, Tensor[] Places) Renumber(int behaviorCount, Device device, params SeenBehaviors[] tables)
+    /// <returns>
+    /// [n] the behaviors in the order of their new numbers; and for each table, with the new numbers, or <see cref="None"/>: [candidates, columns], and how many of the
+    /// behaviors, the first ones, it and those before it have.
+    /// </returns>
+    public static (Tensor Behaviors, (Tensor Places, int Count)[] Tables) Renumber(int behaviorCount, Device device, params SeenBehaviors[] tables)
     {
         var place = new long[behaviorCount];
         var behaviors = new List<long>();
-        foreach (int behavior in tables.SelectMany(table => table._behaviors))
+        (Tensor, int)[] renumbered = tables.Select(table =>
         {
-            if (behavior != None && place[behavior] == 0)
+            foreach (int behavior in table._behaviors)
             {
-                behaviors.Add(behavior);
-                place[behavior] = behaviors.Count;
+                if (behavior != None && place[behavior] == 0)
+                {
+                    behaviors.Add(behavior);
+                    place[behavior] = behaviors.Count;
+                }
             }
-        }
-        Tensor[] places = tables.Select(table => tensor(table._behaviors.Select(behavior => behavior == None ? None : place[behavior] - 1).ToArray(), device: device)
-            .reshape(table._behaviors.Length / Math.Max(1, table._columns), table._columns)).ToArray();
-        return (tensor(behaviors.ToArray(), device: device), places);
+            long[] places = table._behaviors.Select(behavior => behavior == None ? None : place[behavior] - 1).ToArray();
+            return (tensor(places, device: device).reshape(table._candidates, table._columns), behaviors.Count);
+        }).ToArray();
+        return (tensor(behaviors.ToArray(), device: device), renumbered);
     }
 }

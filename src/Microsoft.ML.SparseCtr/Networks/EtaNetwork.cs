@@ -41,9 +41,10 @@ internal sealed class EtaNetwork : CtrNetwork
     protected override Tensor States(PackedBatch batch)
     {
         SeenBehaviors retrieved = Retrieve(batch), recent = SeenBehaviors.Latest(batch.Plan.Pasts, _options.LocalWindow);
-        (Tensor behaviors, Tensor[] places) = SeenBehaviors.Renumber(batch.Plan.BehaviorCount, batch.Labels.device, retrieved, recent);
+        (Tensor behaviors, (Tensor Places, int Count)[] seen) = SeenBehaviors.Renumber(batch.Plan.BehaviorCount, batch.Labels.device, recent, retrieved);
         Tensor tokens = Tokens(batch, behaviors), candidates = tokens.narrow(0, behaviors.shape[0], batch.Plan.CandidateCount);
-        Tensor longTerm = _retrieved.forward(candidates, tokens, places[0]), shortTerm = _recent.forward(candidates, tokens, places[1]);
+        Tensor shortTerm = _recent.forward(candidates, tokens.narrow(0, 0, seen[0].Count), seen[0].Places);
+        Tensor longTerm = _retrieved.forward(candidates, tokens.narrow(0, 0, seen[1].Count), seen[1].Places);
         return cat([candidates, Dropout.forward(longTerm), Dropout.forward(shortTerm)], 1);
     }
 
