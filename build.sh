@@ -7,6 +7,8 @@
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
 #   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, scoring, kernels or
 #                                                        pytorch, --events N, --rows N, --data FOLDER, --json FILE; without a name, all)
+#   ./build.sh bench --quality [--data FOLDER] [--minutes N]
+#                                                        compare the models (hours; goes on where it was ended): docs/results/quality.md
 #
 # There are two builds of the same sources (docs/building.md): against the real NuGet packages where the feed has them, and otherwise
 # against the stand-ins under offline/. The answer is remembered in artifacts/ until the feed or the versions change.
@@ -42,7 +44,7 @@ main() {
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
         bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
-        *) sed -n '4,9s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '4,11s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 }
 
@@ -167,7 +169,7 @@ runs_pytorch() {
     for argument in "$@"; do
         case $argument in
             pytorch) return 0 ;;
-            histories|metrics|tables|attention|memory|sharing|scoring|kernels) return 1 ;;
+            histories|metrics|tables|attention|memory|sharing|scoring|kernels|--quality) return 1 ;;
         esac
     done
 }

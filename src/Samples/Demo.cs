@@ -85,7 +85,7 @@ internal static class Demo
     /// From rows of a log to what the trainer takes: keys for ids, and, of each row's past, the history of its user and the rates of its item
     /// and its user.
     /// </summary>
-    private static IEstimator<ITransformer> Features(MLContext mlContext, IDataView log, CtrTrainerOptions options)
+    internal static IEstimator<ITransformer> Features(MLContext mlContext, IDataView log, CtrTrainerOptions options)
     {
         TransformsCatalog transforms = mlContext.Transforms;
         string[] ids = ["Item", "Category", "Age", "Tags", "UserFacts"];

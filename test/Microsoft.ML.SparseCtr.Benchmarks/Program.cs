@@ -1,7 +1,9 @@
 using Microsoft.ML.SparseCtr.Benchmarks;
 
 // usage: Microsoft.ML.SparseCtr.Benchmarks [BENCHMARK] [--events N] [--rows N] [--data FOLDER] [--json FILE]; without a name, all benchmarks
-var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000 };
+//    or: Microsoft.ML.SparseCtr.Benchmarks --quality [--data FOLDER] [--minutes N]; begins no further experiment after N minutes
+const string quality = "--quality";
+var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000, ["--minutes"] = int.MaxValue };
 var paths = new Dictionary<string, string?> { ["--data"] = null, ["--json"] = null };
 var benchmarks = new Dictionary<string, Action>
 {
@@ -14,6 +16,7 @@ var benchmarks = new Dictionary<string, Action>
     ["scoring"] = ScoringBenchmark.Run,
     ["kernels"] = KernelBenchmarks.Run,
     ["pytorch"] = () => PyTorchBenchmark.Run(paths["--json"]),
+    [quality] = () => QualityBenchmark.Run(paths["--data"], TimeSpan.FromMinutes(numbers["--minutes"])),
 };
 try
 {
@@ -39,7 +42,8 @@ try
     Console.WriteLine($"{DateTime.UtcNow:yyyy-MM-dd}, {Environment.ProcessorCount} processors, .NET {Environment.Version}");
     foreach ((string name, Action run) in benchmarks)
     {
-        if (which is null || which == name)
+        // It takes hours, and so is run only where it is asked for.
+        if (which is null ? name != quality : which == name)
             run();
     }
     return 0;

@@ -27,6 +27,8 @@ public sealed class CtrTransformer : ColumnAddingTransformer, IDisposable
 
     internal CtrConfig Config => _network.Config;
 
+    internal long NumberOfParameters => _network.parameters().Sum(parameter => parameter.numel());
+
     private protected override ColumnAddingMapper MapperFor(DataViewSchema schema) => new ScoringMapper(this, schema);
 
     private protected override void Save(ModelSaveContext context)
