@@ -49,7 +49,8 @@ internal static class ConfigFile
             check(config);
             return config;
         }
-        catch (Exception problem) when (problem is JsonException or InvalidOperationException or FormatException or ArgumentException)
+        // Options of no kind are not supported, says the serializer.
+        catch (Exception problem) when (problem is JsonException or NotSupportedException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new FormatException($"The SparseCtr model cannot be read: config.json: {problem.Message}", problem);
         }

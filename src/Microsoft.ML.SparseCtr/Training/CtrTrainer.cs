@@ -25,7 +25,14 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
         _host = environment.Register(GetType().Name);
         options.Validate(_host);
         // A copy: what the caller does with the options later is nothing to the trainer and its models.
-        (_options, _progress, _cancellationToken) = (options with { }, progress, cancellationToken);
+        _options = options with
+        {
+            CandidateColumnNames = [.. options.CandidateColumnNames],
+            UserColumnNames = [.. options.UserColumnNames],
+            NumericColumnNames = [.. options.NumericColumnNames],
+            HistoryColumnNames = [.. options.HistoryColumnNames],
+        };
+        (_progress, _cancellationToken) = (progress, cancellationToken);
     }
 
     /// <summary>

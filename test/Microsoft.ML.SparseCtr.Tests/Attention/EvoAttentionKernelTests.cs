@@ -86,6 +86,7 @@ public class EvoAttentionKernelTests
     [Theory]
     [InlineData(ChunkingPolicy.LargestGaps)]
     [InlineData(ChunkingPolicy.Causal)]
+    [InlineData(ChunkingPolicy.EqualCounts)]
     public void Equals_the_reference_where_candidates_share_a_history_each_with_its_own_past(ChunkingPolicy policy)
     {
         var random = new Random(11);

@@ -2,10 +2,17 @@ using TorchSharp;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
-/// <summary>With causal chunks, candidates that share a history get, each over its own past, what they get by themselves.</summary>
+/// <summary>With all but the largest gaps for boundaries, candidates that share a history get, each over its own past, what they get by themselves.</summary>
 public class SharedHistoryTests
 {
-    private static readonly CtrConfig s_config = TestRequests.Config.With(sizes => sizes with { Chunking = ChunkingPolicy.Causal, HistoryLength = 60 });
+    /// <summary>Beyond its full length, a history's equal chunks would be longer the longer it is; no row has such a history.</summary>
+    private const int FullLengthOfEqualChunks = 500;
+
+    private static readonly Dictionary<string, CtrTrainerOptions> s_networks = TestRequests.Networks.Where(network => network.Value.CanShareHistories)
+        .ToDictionary(network => network.Key, network => network.Value is SparseCtrTrainer.Options { Chunking: ChunkingPolicy.EqualCounts } equal
+            ? equal with { HistoryLength = FullLengthOfEqualChunks } : network.Value);
+
+    public static TheoryData<string> Networks => new(s_networks.Keys);
 
     public static TheoryData<string, int, int[], Func<Random, long>?> Histories => new()
     {
@@ -30,54 +37,51 @@ public class SharedHistoryTests
     [MemberData(nameof(Histories))]
     public void Scores_are_those_of_the_plain_implementation_for_each_candidate_by_itself(string what, int events, int[] pasts, Func<Random, long>? gap)
     {
-        foreach (int chunks in new[] { 1, 2, 3, 5, 50 })
+        foreach (CtrTrainerOptions options in s_networks.Values.SelectMany(WithAnyChunks))
         {
-            CtrConfig config = s_config.With(sizes => sizes with { NumberOfChunks = chunks });
-            using CtrNetwork network = TestRequests.Network(config);
+            using CtrNetwork network = TestRequests.Network(TestRequests.Config.With(options));
             Request shared = TestRequests.Shared(events, pasts, gap: gap);
-            var plain = new PlainNetwork(config, network);
+            PlainNetwork plain = PlainNetwork.Of(network);
             double[] expected = TestRequests.OneByOne(shared).SelectMany(plain.Score).ToArray();
-            double[] actual = TestRequests.Score(network, shared);
-            Assert.All(expected.Zip(actual), pair => Assert.True(Math.Abs(pair.First - pair.Second) <= 1e-9 * (1 + Math.Abs(pair.First)), $"{what}, {chunks} chunks: {pair}"));
+            TestRequests.AssertClose($"{what}, {options}", expected, TestRequests.Score(network, shared), 1e-9);
         }
+
+        static IEnumerable<CtrTrainerOptions> WithAnyChunks(CtrTrainerOptions options) => options is SparseCtrTrainer.Options sparse
+            ? new[] { 1, 2, 3, 5, 50 }.Select(chunks => sparse with { NumberOfChunks = chunks })
+            : [options];
     }
 
     [Fact]
-    public void Scores_in_float32_are_those_of_the_candidates_one_by_one()
+    public void Only_the_largest_gaps_of_a_longer_history_are_others()
+        => Assert.Equal(["SparseCtr"], TestRequests.Networks.Keys.Except(s_networks.Keys));
+
+    [Theory]
+    [MemberData(nameof(Networks))]
+    public void Scores_in_float32_are_those_of_the_candidates_one_by_one(string name)
     {
-        using CtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
+        using CtrNetwork network = TestRequests.Network(TestRequests.Config.With(s_networks[name]), dtype: torch.ScalarType.Float32);
         Request shared = TestRequests.Shared(500, [.. Enumerable.Range(0, 100).Select(i => 5 * i)]);
-        double[] expected = TestRequests.Score(network, TestRequests.OneByOne(shared)), actual = TestRequests.Score(network, shared);
-        Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First, pair.Second, 1e-5 * (1 + Math.Abs(pair.First))));
+        TestRequests.AssertClose(name, TestRequests.Score(network, TestRequests.OneByOne(shared)), TestRequests.Score(network, shared), 1e-5);
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Gradients_are_the_sums_of_those_of_the_candidates_one_by_one(bool inFloat32)
+    [MemberData(nameof(Networks))]
+    public void Gradients_are_the_sums_of_those_of_the_candidates_one_by_one(string name)
     {
-        (torch.ScalarType dtype, double tolerance) = inFloat32 ? (torch.float32, 1e-4) : (torch.float64, 1e-10);
         Request[] shared = [TestRequests.Shared(90, [3, 90, 0, 41, 42, 43]), TestRequests.Shared(20, [20, 5], seed: 2), TestRequests.Shared(0, [0], seed: 3)];
-        Dictionary<string, torch.Tensor> expected = Gradients([.. shared.SelectMany(TestRequests.OneByOne)]), actual = Gradients(shared);
-        foreach ((string name, torch.Tensor gradient) in expected)
+        foreach ((torch.ScalarType dtype, double tolerance) in new[] { (torch.float64, 1e-10), (torch.float32, 1e-4) })
         {
-            double error = (actual[name] - gradient).abs().max().item<double>(), size = gradient.abs().max().item<double>();
-            Assert.True(error <= tolerance * (size + 1e-2), $"{name}: off by {error} where gradients are up to {size}");
-        }
-
-        Dictionary<string, torch.Tensor> Gradients(Request[] requests)
-        {
-            using CtrNetwork network = TestRequests.Network(s_config, dtype: dtype);
-            using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, dtype);
-            torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels).backward();
-            return network.named_parameters().ToDictionary(named => named.Item1, named => named.Item2.grad!.to(torch.float64));
+            using CtrNetwork network = TestRequests.Network(TestRequests.Config.With(s_networks[name]), dtype: dtype);
+            TestRequests.AssertClose(
+                TestRequests.Gradients(network, [.. shared.SelectMany(TestRequests.OneByOne)]), TestRequests.Gradients(network, shared), tolerance);
         }
     }
 
-    [Fact]
-    public void What_comes_after_a_candidate_changes_not_a_bit_of_its_score()
+    [Theory]
+    [MemberData(nameof(Networks))]
+    public void What_comes_after_a_candidate_changes_not_a_bit_of_its_score(string name)
     {
-        using CtrNetwork network = TestRequests.Network(s_config, dtype: torch.ScalarType.Float32);
+        using CtrNetwork network = TestRequests.Network(TestRequests.Config.With(s_networks[name]), dtype: torch.ScalarType.Float32);
         Request shared = TestRequests.Shared(80, [30, 31, 32]);
         double[] before = TestRequests.Score(network, shared);
         foreach (int[] keys in shared.HistoryKeys)

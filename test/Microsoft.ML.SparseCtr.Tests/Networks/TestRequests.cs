@@ -7,24 +7,36 @@ internal static class TestRequests
 {
     public const int Now = 1_700_000_000;
 
-    public static SparseCtrTrainer.Options Sizes { get; } = new()
+    public static SparseCtrTrainer.Options Sizes { get; } = Small(new SparseCtrTrainer.Options
     {
-        HistoryLength = 10_000,
-        EmbeddingDimension = 4,
-        ModelDimension = 8,
-        NumberOfHeads = 2,
-        NumberOfBlocks = 2,
         NumberOfChunks = 5,
         Chunking = ChunkingPolicy.LargestGaps,
         TransitionBehaviors = 2,
         LocalWindow = 4,
-        FeedForwardDimension = 6,
-        HeadDimension = 5,
-        TimeScaleSeconds = 60,
-        UtcOffsetHours = 5.5,
-        Dropout = 0,
-        TokenDropout = 0,
+    });
+
+    /// <summary>One of each network, and of each kind of chunks.</summary>
+    public static IReadOnlyDictionary<string, CtrTrainerOptions> Networks { get; } = new Dictionary<string, CtrTrainerOptions>
+    {
+        ["SparseCtr"] = Sizes,
+        ["SparseCtr with causal chunks"] = Sizes with { Chunking = ChunkingPolicy.Causal, HistoryLength = 60 },
+        ["SparseCtr with equal chunks"] = Sizes with { Chunking = ChunkingPolicy.EqualCounts, HistoryLength = 60 },
+        ["DenseAttention"] = Small(new DenseAttentionTrainer.Options()),
+        ["TargetAttention"] = Small(new TargetAttentionTrainer.Options { LocalWindow = 4 }),
+        ["Eta"] = Small(new EtaTrainer.Options { RetrievedBehaviors = 3, LocalWindow = 4 }),
+        ["Eta with two words"] = Small(new EtaTrainer.Options { RetrievedBehaviors = 3, LocalWindow = 1, FingerprintBits = 128 }),
     };
+
+    public static TheoryData<string> NamesOfNetworks => new(Networks.Keys);
+
+    private static T Small<T>(T options) where T : CtrTrainerOptions
+    {
+        (options.HistoryLength, options.EmbeddingDimension, options.ModelDimension, options.NumberOfHeads, options.HeadDimension) = (10_000, 4, 8, 2, 5);
+        (options.Dropout, options.TokenDropout) = (0, 0);
+        if (options is SelfAttentionOptions blocks)
+            (blocks.NumberOfBlocks, blocks.FeedForwardDimension, blocks.TimeScaleSeconds, blocks.UtcOffsetHours) = (2, 6, 60, 5.5);
+        return options;
+    }
 
     public static CtrConfig Config { get; } = new()
     {
@@ -45,9 +57,11 @@ internal static class TestRequests
 
     private static KeyField HashedTo2(KeyField field) => field with { MaximumTableRows = 2 };
 
-    /// <summary>The same inputs with other sizes.</summary>
-    public static CtrConfig With(this CtrConfig config, Func<SparseCtrTrainer.Options, SparseCtrTrainer.Options> change)
-        => config with { Options = change((SparseCtrTrainer.Options)config.Options) };
+    /// <summary>The same inputs for another network.</summary>
+    public static CtrConfig With(this CtrConfig config, CtrTrainerOptions options) => config with { Options = options };
+
+    /// <summary>The same inputs for one of <see cref="Networks"/>.</summary>
+    public static CtrConfig With(this CtrConfig config, string network) => config.With(Networks[network]);
 
     /// <summary>A network whose weights, RelTemporal's coefficients included, are all random and far from their initial values.</summary>
     public static CtrNetwork Network(CtrConfig config, int seed = 1, torch.ScalarType dtype = torch.ScalarType.Float64)
@@ -114,5 +128,38 @@ internal static class TestRequests
         torch.ScalarType dtype = network.parameters().First().dtype;
         using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, dtype);
         return network.forward(batch).to(torch.float64).data<double>().ToArray();
+    }
+
+    /// <summary>The mean loss of all candidates.</summary>
+    public static torch.Tensor Loss(CtrNetwork network, params Request[] requests)
+    {
+        using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, network.parameters().First().dtype);
+        return torch.nn.functional.binary_cross_entropy_with_logits(network.forward(batch), batch.Labels);
+    }
+
+    /// <summary>The gradients of the mean loss, by the names of the weights, as doubles.</summary>
+    public static Dictionary<string, torch.Tensor> Gradients(CtrNetwork network, params Request[] requests)
+    {
+        network.zero_grad();
+        Loss(network, requests).backward();
+        return network.named_parameters().ToDictionary(named => named.Item1, named => named.Item2.grad!.to(torch.float64, copy: true));
+    }
+
+    /// <summary>Asserts that gradients, or anything that has names, equal others relative to the largest of each.</summary>
+    public static void AssertClose(Dictionary<string, torch.Tensor> expected, Dictionary<string, torch.Tensor> actual, double tolerance)
+    {
+        foreach ((string name, torch.Tensor gradient) in expected)
+        {
+            double error = (actual[name] - gradient).abs().max().item<double>(), size = gradient.abs().max().item<double>();
+            Assert.True(error <= tolerance * (size + 1e-2), $"{name}: off by {error} where gradients are up to {size}");
+        }
+    }
+
+    /// <summary>Asserts that scores are those expected, relative to their size.</summary>
+    public static void AssertClose(string what, double[] expected, double[] actual, double tolerance)
+    {
+        Assert.Equal(expected.Length, actual.Length);
+        for (int i = 0; i < expected.Length; i++)
+            Assert.True(Math.Abs(expected[i] - actual[i]) <= tolerance * (1 + Math.Abs(expected[i])), $"{what}, candidate {i}: {actual[i]}, expected {expected[i]}");
     }
 }

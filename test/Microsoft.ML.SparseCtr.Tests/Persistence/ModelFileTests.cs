@@ -120,6 +120,22 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
     public void A_misspelled_field_of_the_configuration_is_refused()
         => AssertRefused("localWindo", EditConfig(text => text.Replace("\"localWindow\"", "\"localWindo\"")));
 
+    [Theory]
+    [InlineData("Magic", "'Magic'")]
+    [InlineData("Eta", "numberOfChunks")]
+    [InlineData("TargetAttention", "numberOfChunks")]
+    [InlineData("DenseAttention", "numberOfChunks")]
+    public void An_unknown_kind_and_options_of_another_kind_are_refused_by_name(string kind, string named)
+        => AssertRefused(named, EditConfig(text => text.Replace("\"kind\": \"SparseCtr\"", $"\"kind\": \"{kind}\"")));
+
+    [Fact]
+    public void A_configuration_without_a_kind_is_refused()
+        => AssertRefused("must specify a type discriminator", EditConfig(text => text.Replace("\"kind\": \"SparseCtr\",", "")));
+
+    [Fact]
+    public void An_unknown_member_of_the_configuration_is_refused()
+        => AssertRefused("magic", EditConfig(text => text.Replace("\"sequenceFields\"", "\"magic\": 1, \"sequenceFields\"")));
+
     [Fact]
     public void Weights_that_end_early_are_refused() => AssertRefused("are there", EditWeights(bytes => bytes[..^4]));
 

@@ -12,10 +12,12 @@ public sealed class DemoTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [Fact]
-    public void The_demo_trains_saves_and_scores_in_another_process_and_ends_with_its_result()
+    [Theory]
+    [InlineData("SparseCtr", "150")]
+    [InlineData("Eta", "30")]
+    public void The_demo_trains_saves_and_scores_in_another_process_and_ends_with_its_result(string trainer, string users)
     {
-        (int exitCode, string output, string error) = Processes.RunSamples("train", "--users", "150", "--set", "NumberOfEpochs=2", "--model", ModelPath);
+        (int exitCode, string output, string error) = Processes.RunSamples("train", "--trainer", trainer, "--users", users, "--set", "NumberOfEpochs=2", "--model", ModelPath);
 
         Assert.True(exitCode == 0, error);
         Assert.Contains("epoch 2/2", output);
@@ -24,7 +26,7 @@ public sealed class DemoTests : IDisposable
         Assert.Matches(@"^result: auc=0\.\d{4} gauc=0\.\d{4} logloss=0\.\d{4} baseline_auc=0\.\d{4} rows=\d+ seconds=\d+$", output.TrimEnd().Split('\n')[^1]);
 
         // A process that has only the .zip and knows nothing of the trainer.
-        (exitCode, output, error) = Processes.RunSamples("score", "--users", "150", "--model", ModelPath);
+        (exitCode, output, error) = Processes.RunSamples("score", "--users", users, "--model", ModelPath);
         Assert.True(exitCode == 0, error);
         Assert.Equal(9, Regex.Matches(output, @"click probability 0\.\d{6}").Count);
     }
@@ -34,6 +36,8 @@ public sealed class DemoTests : IDisposable
     [InlineData("'--users' needs a whole number, not 'many'", "train", "--users", "many")]
     [InlineData("'many' is no value for NumberOfEpochs, which is of type Int32", "train", "--set", "NumberOfEpochs=many")]
     [InlineData("needs a number or a name for an option of SparseCtrTrainer", "train", "--set", "Magic=1")]
+    [InlineData("needs a number or a name for an option of EtaTrainer", "train", "--trainer", "Eta", "--set", "NumberOfBlocks=1")]
+    [InlineData("'Magic' is no trainer: use one of SparseCtr, Eta, TargetAttention, DenseAttention.", "train", "--trainer", "Magic")]
     [InlineData("'--fast' is no option", "train", "--fast")]
     [InlineData("'dance' is no command", "dance")]
     public void A_mistake_on_the_command_line_is_one_line_of_error(string message, params string[] arguments)

@@ -112,20 +112,58 @@ public class TimeChunkingTests
     }
 
     [Fact]
+    public void Equal_chunks_have_as_many_events_each_as_make_P_of_a_full_history()
+    {
+        Assert.Equal([0, 0, 0, 1, 1, 1, 2, 2], EqualCounts(count: 8, maximum: 4, length: 12));
+        Assert.Equal([0, 0, 1, 1, 2], EqualCounts(count: 5, maximum: 3, length: 5));
+        Assert.Equal([0, 0, 0, 1, 1, 1, 2], EqualCounts(count: 7, maximum: 3, length: 5));
+        Assert.Empty(EqualCounts(count: 0, maximum: 3, length: 5));
+        Assert.Throws<ArgumentOutOfRangeException>("maximumChunks", () => EqualCounts(2, 0, 5));
+        Assert.Throws<ArgumentOutOfRangeException>("historyLength", () => EqualCounts(2, 1, 0));
+    }
+
+    [Fact]
+    public void Equal_chunks_are_equal_but_the_last_one_and_never_too_many_and_do_not_depend_on_times()
+        => Check.One(Config.QuickThrowOnFailure.WithMaxTest(500), Prop.ForAll(
+            Gen.Choose(0, 20).ArrayOf().ToArbitrary(), Gen.Choose(1, 12).ToArbitrary(), Gen.Choose(1, 40).ToArbitrary(), (gaps, maximum, length) =>
+            {
+                long[] times = gaps.Aggregate(new List<long> { 0 }, (all, gap) => [.. all, all[^1] + gap]).ToArray();
+                int[] chunks = EqualCounts(times.Length, maximum, length), byTimes = new int[times.Length];
+                Assert.All(chunks.Zip(chunks.Skip(1)), pair => Assert.InRange(pair.Second - pair.First, 0, 1));
+                Assert.InRange(chunks[^1], 0, maximum - 1);
+
+                int[] sizes = chunks.CountBy(chunk => chunk).Select(chunk => chunk.Value).ToArray();
+                Assert.All(sizes[..^1], size => Assert.Equal(sizes[0], size));
+                Assert.InRange(sizes[^1], 1, sizes[0]);
+
+                TimeChunking.Cut(ChunkingPolicy.EqualCounts, times, maximum, length, byTimes);
+                Assert.Equal(chunks, byTimes);
+                // Nothing that comes later moves a boundary of a history that is not too long.
+                if (times.Length <= length)
+                    Assert.All(Enumerable.Range(0, times.Length), known => Assert.Equal(chunks[..known], EqualCounts(known, maximum, length)));
+            }));
+
+    [Fact]
     public void A_file_of_version_1_names_no_policy_and_means_the_largest_gaps()
         => Assert.Equal(ChunkingPolicy.LargestGaps, TimeChunkingOptions.Parse(
             """{ "formatVersion": 1, "timeChunking": { "outputColumnName": "a", "inputColumnName": "b", "maximumChunks": 3 } }""").Policy);
 
-    [Fact]
-    public void As_a_transform_it_cuts_by_either_policy()
+    [Theory]
+    [InlineData(ChunkingPolicy.LargestGaps, new[] { 0, 0, 0, 1, 2 })]
+    [InlineData(ChunkingPolicy.Causal, new[] { 0, 0, 0, 1, 2 })]
+    [InlineData(ChunkingPolicy.EqualCounts, new[] { 0, 0, 1, 1, 2 })]
+    public void As_a_transform_it_cuts_by_any_policy(ChunkingPolicy policy, int[] chunks)
     {
         var mlContext = new MLContext(seed: 1);
         IDataView rows = mlContext.Data.LoadFromEnumerable(new[] { Row(0, 10, 30, 70, 150) });
-        TimeChunkingEstimator estimator = mlContext.Transforms.TimeChunking(policy: ChunkingPolicy.Causal, maximumChunks: 3, historyLength: 4);
+        TimeChunkingEstimator estimator = mlContext.Transforms.TimeChunking(policy: policy, maximumChunks: 3, historyLength: 4);
         using var file = new ModelZip(mlContext, estimator.Fit(rows), rows.Schema);
-        Assert.Equal([[0, 0, 0, 1, 2]], file.Load().Transform(rows).GetColumn<int[]>("HistoryChunk"));
-        Assert.Throws<ArgumentOutOfRangeException>("Policy", () => mlContext.Transforms.TimeChunking(policy: (ChunkingPolicy)9));
+        Assert.Equal([chunks], file.Load().Transform(rows).GetColumn<int[]>("HistoryChunk"));
     }
+
+    [Fact]
+    public void As_a_transform_it_refuses_a_policy_that_is_none()
+        => Assert.Throws<ArgumentOutOfRangeException>("Policy", () => new MLContext().Transforms.TimeChunking(policy: (ChunkingPolicy)9));
 
     [Fact]
     public void As_a_transform_it_gives_each_row_the_chunks_of_its_history_and_is_saved_with_the_pipeline()
@@ -162,6 +200,13 @@ public class TimeChunkingTests
         var chunks = new int[times.Length];
         int count = TimeChunking.LargestGaps(times, maximum, chunks);
         Assert.Equal(times.Length == 0 ? 0 : chunks[^1] + 1, count);
+        return chunks;
+    }
+
+    private static int[] EqualCounts(int count, int maximum, int length)
+    {
+        var chunks = new int[count];
+        Assert.Equal(TimeChunking.EqualCounts(count, maximum, length, chunks), count == 0 ? 0 : chunks[^1] + 1);
         return chunks;
     }
 

@@ -5,64 +5,87 @@ namespace Microsoft.ML.SparseCtr.Tests;
 /// <summary>Every mistake gets an exception that names the column, row or option, and what was expected.</summary>
 public class BadInputTests
 {
+    /// <summary>Of the options of all trainers.</summary>
+    private static readonly (string Option, object? Value)[] s_badValues =
+    [
+        ("LabelColumnName", ""),
+        ("HistoryColumnNames", new[] { "A", "A" }),
+        ("CandidateColumnNames", null),
+        ("HistoryLength", 0),
+        ("HistoryStride", 201),
+        ("EmbeddingDimension", -1),
+        ("MaximumTableRows", 1),
+        ("ModelDimension", 31),
+        ("NumberOfHeads", 0),
+        ("NumberOfBlocks", 65),
+        ("NumberOfChunks", 0),
+        ("Chunking", (ChunkingPolicy)7),
+        ("TransitionBehaviors", 0),
+        ("LocalWindow", 0),
+        ("FeedForwardDimension", 0),
+        ("HeadDimension", 0),
+        ("TimeScaleSeconds", 0.0),
+        ("UtcOffsetHours", 25.0),
+        ("Dropout", 1.0),
+        ("TokenDropout", 1.0),
+        ("ItemDropout", -0.1),
+        ("NumberOfEpochs", 0),
+        ("BatchSize", 0),
+        ("RequestsPerHistory", 0),
+        ("LearningRate", double.NaN),
+        ("EmbeddingOptimizer", (EmbeddingOptimizer)7),
+        ("WeightDecay", -1.0),
+        ("WarmupFraction", 1.5),
+        ("GradientClipping", 0.0),
+        ("ValidationFraction", 1.0),
+        ("EarlyStoppingPatience", 0),
+        ("AttentionImplementation", (AttentionImplementation)7),
+        ("TemporalTerms", (TemporalTerms)8),
+        ("Branches", default(AttentionBranches)),
+        ("Branches", (AttentionBranches)8),
+        ("NumberOfThreads", 0),
+        ("ShufflePoolSize", 0),
+        ("RetrievedBehaviors", 0),
+        ("FingerprintBits", 0),
+        ("FingerprintBits", 96),
+        ("FingerprintBits", 2_048),
+    ];
+
     private readonly MLContext _mlContext = new(seed: 1);
 
-    public static TheoryData<string, Action<SparseCtrTrainer.Options>> BadOptions => new()
+    public static TheoryData<string> Trainers => new(TinyClicks.Trainers);
+
+    public static TheoryData<string, string, object?> BadOptions
     {
-        { "LabelColumnName", options => options.LabelColumnName = "" },
-        { "HistoryColumnNames", options => options.HistoryColumnNames = ["A", "A"] },
-        { "CandidateColumnNames", options => options.CandidateColumnNames = null! },
-        { "HistoryLength", options => options.HistoryLength = 0 },
-        { "HistoryStride", options => options.HistoryStride = options.HistoryLength + 1 },
-        { "EmbeddingDimension", options => options.EmbeddingDimension = -1 },
-        { "MaximumTableRows", options => options.MaximumTableRows = 1 },
-        { "ModelDimension", options => options.ModelDimension = 31 },
-        { "NumberOfHeads", options => options.NumberOfHeads = 0 },
-        { "NumberOfBlocks", options => options.NumberOfBlocks = 65 },
-        { "NumberOfChunks", options => options.NumberOfChunks = 0 },
-        { "Chunking", options => options.Chunking = (ChunkingPolicy)7 },
-        { "TransitionBehaviors", options => options.TransitionBehaviors = 0 },
-        { "LocalWindow", options => options.LocalWindow = 0 },
-        { "FeedForwardDimension", options => options.FeedForwardDimension = 0 },
-        { "HeadDimension", options => options.HeadDimension = 0 },
-        { "TimeScaleSeconds", options => options.TimeScaleSeconds = 0 },
-        { "UtcOffsetHours", options => options.UtcOffsetHours = 25 },
-        { "Dropout", options => options.Dropout = 1 },
-        { "TokenDropout", options => options.TokenDropout = 1 },
-        { "ItemDropout", options => options.ItemDropout = -0.1 },
-        { "NumberOfEpochs", options => options.NumberOfEpochs = 0 },
-        { "BatchSize", options => options.BatchSize = 0 },
-        { "RequestsPerHistory", options => options.RequestsPerHistory = 0 },
-        { "LearningRate", options => options.LearningRate = double.NaN },
-        { "EmbeddingOptimizer", options => options.EmbeddingOptimizer = (EmbeddingOptimizer)7 },
-        { "WeightDecay", options => options.WeightDecay = -1 },
-        { "WarmupFraction", options => options.WarmupFraction = 1.5 },
-        { "GradientClipping", options => options.GradientClipping = 0 },
-        { "ValidationFraction", options => options.ValidationFraction = 1 },
-        { "EarlyStoppingPatience", options => options.EarlyStoppingPatience = 0 },
-        { "AttentionImplementation", options => options.AttentionImplementation = (AttentionImplementation)7 },
-        { "TemporalTerms", options => options.TemporalTerms = (TemporalTerms)8 },
-        { "Branches", options => options.Branches = 0 },
-        { "NumberOfThreads", options => options.NumberOfThreads = 0 },
-        { "ShufflePoolSize", options => options.ShufflePoolSize = 0 },
-    };
+        get
+        {
+            var all = new TheoryData<string, string, object?>();
+            foreach (string trainer in TinyClicks.Trainers)
+            {
+                foreach ((string option, object? value) in s_badValues.Where(bad => TinyClicks.Options(trainer).GetType().GetProperty(bad.Option) is not null))
+                    all.Add(trainer, option, value);
+            }
+            return all;
+        }
+    }
 
     [Theory]
     [MemberData(nameof(BadOptions))]
-    public void An_option_out_of_range_is_named(string option, Action<SparseCtrTrainer.Options> spoil)
+    public void An_option_out_of_range_is_named(string trainer, string option, object? value)
     {
-        SparseCtrTrainer.Options options = TinyClicks.Options();
-        spoil(options);
-        ArgumentOutOfRangeException problem = Assert.Throws<ArgumentOutOfRangeException>(option, () => _mlContext.Ranking.Trainers.SparseCtr(options));
+        CtrTrainerOptions options = TinyClicks.Options(trainer);
+        options.GetType().GetProperty(option)!.SetValue(options, value);
+        ArgumentOutOfRangeException problem = Assert.Throws<ArgumentOutOfRangeException>(option, () => TinyClicks.Trainer(_mlContext, options));
         Assert.Contains(option, problem.Message);
     }
 
-    [Fact]
-    public void Every_option_with_a_range_is_checked()
+    [Theory]
+    [MemberData(nameof(Trainers))]
+    public void Every_option_with_a_range_is_checked(string trainer)
     {
-        IEnumerable<string> ranged = typeof(SparseCtrTrainer.Options).GetProperties()
+        IEnumerable<string> ranged = TinyClicks.Options(trainer).GetType().GetProperties()
             .Where(property => property.PropertyType == typeof(int) || property.PropertyType == typeof(double) || property.PropertyType.IsEnum).Select(property => property.Name);
-        Assert.Empty(ranged.Except(BadOptions.Select(row => (string)row[0])));
+        Assert.Empty(ranged.Except(s_badValues.Select(bad => bad.Option)));
     }
 
     [Theory]

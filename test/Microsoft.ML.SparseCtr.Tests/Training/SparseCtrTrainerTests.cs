@@ -38,21 +38,6 @@ public class SparseCtrTrainerTests(TrainedModel trained) : IClassFixture<Trained
     }
 
     [Fact]
-    public void The_same_seed_gives_the_same_model_to_the_last_bit()
-    {
-        TinyClicks.Row[] rows = TinyClicks.Rows(400);
-        float[] Scores(int seed)
-        {
-            var mlContext = new MLContext(seed);
-            return TinyClicks.Predict(mlContext, TinyClicks.Fit(mlContext, rows), trained.TestRows).Select(prediction => prediction.Score).ToArray();
-        }
-
-        float[] first = Scores(7);
-        Assert.Equal(first, Scores(7));
-        Assert.NotEqual(first, Scores(8));
-    }
-
-    [Fact]
     public void Rows_of_one_group_are_trained_as_one_request()
     {
         TinyClicks.Row[] rows = TinyClicks.Rows(400);

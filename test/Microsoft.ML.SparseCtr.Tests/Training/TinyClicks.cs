@@ -66,26 +66,51 @@ internal static class TinyClicks
 
     public static IDataView View(MLContext mlContext, IEnumerable<Row> rows) => mlContext.Data.LoadFromEnumerable(rows.ToList());
 
+    /// <summary>Every trainer, by the kind that its model files have.</summary>
+    public static string[] Trainers { get; } = ["SparseCtr", "Eta", "TargetAttention", "DenseAttention"];
+
     /// <summary>Options that learn the rule within seconds.</summary>
-    public static SparseCtrTrainer.Options Options() => new()
+    public static SparseCtrTrainer.Options Options() => Learning(new SparseCtrTrainer.Options());
+
+    /// <summary>The same of any trainer. Target attention, to which all that it sees is equally recent, sees the last click alone.</summary>
+    public static CtrTrainerOptions Options(string trainer) => trainer switch
     {
-        HistoryColumnNames = ["HistoryKind", "HistoryAction"],
-        CandidateColumnNames = ["Kind"],
-        UserColumnNames = ["Gender"],
-        NumericColumnNames = ["Price"],
-        EmbeddingDimension = 8,
-        ModelDimension = 16,
-        NumberOfHeads = 2,
-        NumberOfBlocks = 1,
-        FeedForwardDimension = 16,
-        HeadDimension = 16,
-        Dropout = 0,
-        TokenDropout = 0,
-        ItemDropout = 0.1,
-        LearningRate = 1e-2,
-        BatchSize = 64,
-        NumberOfEpochs = 12,
-        EarlyStoppingPatience = 6,
+        "SparseCtr" => Options(),
+        "Eta" => Learning(new EtaTrainer.Options { RetrievedBehaviors = 3, LocalWindow = 1 }),
+        "TargetAttention" => Learning(new TargetAttentionTrainer.Options { LocalWindow = 1 }),
+        "DenseAttention" => Learning(new DenseAttentionTrainer.Options()),
+        _ => throw new ArgumentException($"'{trainer}' is no trainer."),
+    };
+
+    private static T Learning<T>(T options) where T : CtrTrainerOptions
+    {
+        options.HistoryColumnNames = ["HistoryKind", "HistoryAction"];
+        options.CandidateColumnNames = ["Kind"];
+        options.UserColumnNames = ["Gender"];
+        options.NumericColumnNames = ["Price"];
+        options.EmbeddingDimension = 8;
+        options.ModelDimension = 16;
+        options.NumberOfHeads = 2;
+        options.HeadDimension = 16;
+        options.Dropout = 0;
+        options.TokenDropout = 0;
+        options.ItemDropout = 0.1;
+        options.LearningRate = 1e-2;
+        options.BatchSize = 64;
+        options.NumberOfEpochs = 12;
+        options.EarlyStoppingPatience = 6;
+        if (options is SelfAttentionOptions blocks)
+            (blocks.NumberOfBlocks, blocks.FeedForwardDimension) = (1, 16);
+        return options;
+    }
+
+    public static CtrTrainer Trainer(MLContext mlContext, CtrTrainerOptions options) => options switch
+    {
+        SparseCtrTrainer.Options sparseCtr => mlContext.Ranking.Trainers.SparseCtr(sparseCtr),
+        EtaTrainer.Options eta => mlContext.Ranking.Trainers.Eta(eta),
+        TargetAttentionTrainer.Options targetAttention => mlContext.Ranking.Trainers.TargetAttention(targetAttention),
+        DenseAttentionTrainer.Options denseAttention => mlContext.Ranking.Trainers.DenseAttention(denseAttention),
+        _ => throw new ArgumentException($"{options} are of no trainer."),
     };
 
     public static IEstimator<ITransformer> Keys(MLContext mlContext)
@@ -106,8 +131,8 @@ internal static class TinyClicks
         public string Value { get; set; } = "";
     }
 
-    public static TransformerChain<CtrTransformer> Fit(MLContext mlContext, IEnumerable<Row> rows, SparseCtrTrainer.Options? options = null)
-        => Keys(mlContext).Append(mlContext.Ranking.Trainers.SparseCtr(options ?? Options())).Fit(View(mlContext, rows));
+    public static TransformerChain<CtrTransformer> Fit(MLContext mlContext, IEnumerable<Row> rows, CtrTrainerOptions? options = null)
+        => Keys(mlContext).Append(Trainer(mlContext, options ?? Options())).Fit(View(mlContext, rows));
 
     public static Prediction[] Predict(MLContext mlContext, ITransformer model, IEnumerable<Row> rows)
         => mlContext.Data.CreateEnumerable<Prediction>(model.Transform(View(mlContext, rows)), reuseRowObject: false).ToArray();
