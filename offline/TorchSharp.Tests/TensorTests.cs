@@ -96,6 +96,13 @@ public class TensorTests
     }
 
     [Fact]
+    public void Of_tensors_of_several_dimensions_an_empty_one_has_no_array()
+    {
+        Assert.Empty(torch.zeros(0).data<float>().ToArray());
+        Assert.Throws<ArgumentOutOfRangeException>(() => torch.zeros(3, 0).data<float>().ToArray());
+    }
+
+    [Fact]
     public void Bytes_are_the_memory_of_a_contiguous_tensor()
     {
         var x = tensor(new[] { 1f, 2f });

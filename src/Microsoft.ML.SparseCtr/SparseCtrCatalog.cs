@@ -95,8 +95,8 @@ public static class SparseCtrCatalog
         => new(EnvironmentFor(catalog, options), options, progress, cancellationToken);
 
     /// <summary>
-    /// Creates a trainer of SparseCTR's network with dense attention, whose cost grows with the square of the history's length: what sparse attention is to be held
-    /// against.
+    /// Creates a trainer of SparseCTR's network with dense attention, whose cost, with two blocks or more, grows with the square of the history's length: what sparse attention
+    /// is to be held against.
     /// </summary>
     /// <inheritdoc cref="SparseCtr(RankingCatalog.RankingTrainers, SparseCtrTrainer.Options, IProgress{TrainingProgress}, CancellationToken)"/>
     public static DenseAttentionTrainer DenseAttention(
@@ -216,9 +216,9 @@ public static class SparseCtrCatalog
     /// <param name="catalog">The catalog: <c>mlContext.Transforms</c>.</param>
     /// <param name="outputColumnName">Gets a vector of Int32, one per event.</param>
     /// <param name="inputColumnName">The times of the history, ascending: a vector of Unix seconds (Int64) or of DateTime.</param>
-    /// <param name="policy">Which gaps are boundaries.</param>
+    /// <param name="policy">Where it is cut.</param>
     /// <param name="maximumChunks">Chunks, at most. At least 1.</param>
-    /// <param name="historyLength">The length of a full history, by which <see cref="ChunkingPolicy.Causal"/> knows how often to cut. At least 1.</param>
+    /// <param name="historyLength">The length of a full history, by which all policies but the largest gaps know how often to cut. At least 1.</param>
     /// <exception cref="ArgumentException">An argument is out of its range.</exception>
     public static TimeChunkingEstimator TimeChunking(
         this TransformsCatalog catalog, string outputColumnName = "HistoryChunk", string inputColumnName = "HistoryTimestamp",

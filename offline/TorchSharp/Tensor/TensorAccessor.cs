@@ -30,6 +30,8 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
 
     public T[] ToArray()
     {
+        // As the real one does, which finds its first index in a tensor of several dimensions by counting.
+        if (shape.Length > 1 && Count == 0) throw new ArgumentOutOfRangeException("startingIndex");
         var array = new T[Count];
         CopyTo(array);
         return array;

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>The branches of SparseCTR's attention (docs/model.md), each a softmax of its own.</summary>
+/// <summary>The branches of SparseCTR's attention (docs/model.md), each a softmax of its own. Every combination has a name, so that it can be swept.</summary>
 [Flags]
 public enum AttentionBranches
 {
@@ -10,8 +10,17 @@ public enum AttentionBranches
     /// <summary>The last behaviors of each chunk.</summary>
     Transition = 2,
 
+    /// <summary>Both of these.</summary>
+    GlobalAndTransition = Global | Transition,
+
     /// <summary>The latest behaviors.</summary>
     Local = 4,
+
+    /// <summary>The means of the chunks and the latest behaviors.</summary>
+    GlobalAndLocal = Global | Local,
+
+    /// <summary>The last behaviors of each chunk and the latest ones.</summary>
+    TransitionAndLocal = Transition | Local,
 
     /// <summary>All three.</summary>
     All = Global | Transition | Local,

@@ -26,12 +26,13 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     private readonly RelTemporal _temporal;
     private readonly int _heads;
     private readonly int _headDimension;
-    private readonly SelfAttentionOptions _options;
+    private readonly AttentionImplementation _implementation;
+    private readonly AttentionShape _shape;
 
     public EvoAttention(SelfAttentionOptions options) : base(nameof(EvoAttention))
     {
         int d = options.ModelDimension;
-        _options = options;
+        (_implementation, _shape) = (options.AttentionImplementation, options.Shape);
         (_heads, _headDimension) = (options.NumberOfHeads, d / options.NumberOfHeads);
         register_module("query", _query = nn.Linear(d, d, hasBias: false));
         register_module("key", _key = nn.Linear(d, d, hasBias: false));
@@ -47,7 +48,7 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     /// <returns>[tokens, d], or [candidates, d].</returns>
     public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
-        bool isFused = _options.AttentionImplementation == AttentionImplementation.Fused && TensorMemory.IsDirect(x);
+        bool isFused = _implementation == AttentionImplementation.Fused && TensorMemory.IsDirect(x);
         return _output.forward(isFused ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
     }
 
@@ -80,7 +81,7 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
         Tensor sum = zeros_like(query);
         for (int branch = 0; branch < Branches; branch++)
         {
-            if (_options.Shape.Has(branch))
+            if (_shape.Has(branch))
                 sum = sum + gates[branch] * Attend(query, group.Branches[branch], keysAndValues);
         }
         return sum.transpose(1, 2).reshape(groups * size, _heads * _headDimension).index_select(0, group.OutputIndex);

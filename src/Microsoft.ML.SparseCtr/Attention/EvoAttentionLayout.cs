@@ -20,9 +20,9 @@ internal sealed record QueryGroups(long Groups, long Size, Tensor QueryIndex, Te
 /// <summary>
 /// An <see cref="EvoAttentionPlan"/> as the index tensors of the reference.
 /// <para>
-/// The key matrix has the N tokens first, then the C chunks of all requests, and last the zero token, p_0. Behaviors ask in groups of w
-/// consecutive ones of one request, candidates in groups of up to eight, so that all three branches are small dense products. A group
-/// has at most w or 8 queries, and P + 1, P·r + 1 or less than 2w + 8 keys; more where candidates of different pasts share a history, as the keys of
+/// The key matrix has the N tokens first, then the C chunks of all requests, and last the zero token, p_0. Behaviors ask in groups of up to w
+/// consecutive ones of one request, and 64, candidates in groups of up to eight, so that all three branches are small dense products. A group
+/// has P + 1, P·r + 1 or less than w + 64 keys; more where candidates of different pasts share a history, as the keys of
 /// a group are those that any of its queries sees.
 /// </para>
 /// </summary>
@@ -51,7 +51,7 @@ internal sealed class EvoAttentionLayout
 
     private sealed class Builder(EvoAttentionPlan plan, Device device, ScalarType dtype)
     {
-        private const int CandidatesPerGroup = 8;
+        private const int BehaviorsPerGroup = 64, CandidatesPerGroup = 8;
 
         /// <summary>Consecutive tokens of one request.</summary>
         private sealed record Group(RequestPlan Request, Interval Queries);
@@ -75,7 +75,7 @@ internal sealed class EvoAttentionLayout
                 Member = tensor(members, device: device),
                 ChunkOfMember = tensor(chunkOfMember, device: device),
                 InverseChunkLength = tensor(inverseLength, dtype, device).reshape(inverseLength.Length, 1),
-                Behaviors = plan.Options.NumberOfBlocks > 1 ? Groups(request => request.Behaviors, plan.Options.Shape.Window, temporal) : null,
+                Behaviors = plan.Options.NumberOfBlocks > 1 ? Groups(request => request.Behaviors, Math.Min(plan.Options.Shape.Window, BehaviorsPerGroup), temporal) : null,
                 Candidates = Groups(request => request.Candidates, CandidatesPerGroup, temporal),
             };
         }

@@ -30,7 +30,7 @@ internal static unsafe class HammingSearch
         int limit = atDistance.Length, nearer = 0, all = 0;
         fixed (ulong* wanted = candidate, first = events)
         {
-            for (int place = count; (place = LatestNearer(wanted, first, candidate.Length, place, limit, out int distance)) >= 0;)
+            for (int place = count; limit > 0 && (place = LatestNearer(wanted, first, candidate.Length, place, limit, out int distance)) >= 0;)
             {
                 found[all++] = (place, distance);
                 atDistance[distance]++;

@@ -10,13 +10,13 @@ internal sealed class SeenBehaviors
     public const int None = -1;
 
     private readonly int[] _behaviors;
-    private readonly int _candidates, _columns;
+    private readonly int _columns;
 
     /// <param name="candidates">Candidates of the batch.</param>
     /// <param name="columns">Behaviors that any of them sees, at most.</param>
     public SeenBehaviors(int candidates, int columns)
     {
-        (_behaviors, _candidates, _columns) = (new int[candidates * columns], candidates, columns);
+        (_behaviors, _columns) = (new int[candidates * columns], columns);
         Array.Fill(_behaviors, None);
     }
 
@@ -41,14 +41,14 @@ internal sealed class SeenBehaviors
     /// <param name="device">Where the tensors go.</param>
     /// <param name="tables">The tables.</param>
     /// <returns>
-    /// [n] the behaviors in the order of their new numbers; and for each table, with the new numbers, or <see cref="None"/>: [candidates, columns], and how many of the
+    /// [n] the behaviors in the order of their new numbers; and for each table, the new numbers, or <see cref="None"/>: [candidates · columns], and how many of the
     /// behaviors, the first ones, it and those before it have.
     /// </returns>
-    public static (Tensor Behaviors, (Tensor Places, int Count)[] Tables) Renumber(int behaviorCount, Device device, params SeenBehaviors[] tables)
+    public static (Tensor Behaviors, (long[] Places, int Count)[] Tables) Renumber(int behaviorCount, Device device, params SeenBehaviors[] tables)
     {
         var place = new long[behaviorCount];
         var behaviors = new List<long>();
-        (Tensor, int)[] renumbered = tables.Select(table =>
+        (long[], int)[] renumbered = tables.Select(table =>
         {
             foreach (int behavior in table._behaviors)
             {
@@ -58,8 +58,7 @@ internal sealed class SeenBehaviors
                     place[behavior] = behaviors.Count;
                 }
             }
-            long[] places = table._behaviors.Select(behavior => behavior == None ? None : place[behavior] - 1).ToArray();
-            return (tensor(places, device: device).reshape(table._candidates, table._columns), behaviors.Count);
+            return (table._behaviors.Select(behavior => behavior == None ? None : place[behavior] - 1).ToArray(), behaviors.Count);
         }).ToArray();
         return (tensor(behaviors.ToArray(), device: device), renumbered);
     }

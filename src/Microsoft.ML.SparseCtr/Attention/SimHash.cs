@@ -17,7 +17,7 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="seed">Of R.</param>
 internal sealed unsafe class SimHash(int dimension, int words, ulong seed)
 {
-    private const int WordBits = 64;
+    public const int WordBits = 64;
 
     private readonly float[] _projections = RandomProjections(dimension * words * WordBits, seed);
 

@@ -10,7 +10,7 @@ namespace Microsoft.ML.SparseCtr;
 /// Multi-head attention of each candidate to behaviors of its own: softmax(q·k/√d_h)·v over them and the zero token, which has logit and value 0 and
 /// makes it defined for who has no past.
 /// </summary>
-internal sealed class TargetAttention : nn.Module<Tensor, Tensor, Tensor, Tensor>
+internal sealed class TargetAttention : nn.Module<Tensor, Tensor, long[], Tensor>
 {
     private readonly Linear _query, _key, _value, _output;
     private readonly int _heads, _headDimension;
@@ -26,15 +26,15 @@ internal sealed class TargetAttention : nn.Module<Tensor, Tensor, Tensor, Tensor
 
     /// <param name="candidates">[C, d].</param>
     /// <param name="tokens">[n, d].</param>
-    /// <param name="places">[C, K] the tokens that each candidate attends to; negative for none.</param>
+    /// <param name="places">[C · K] the tokens that each candidate attends to; negative for none.</param>
     /// <returns>[C, d].</returns>
-    public override Tensor forward(Tensor candidates, Tensor tokens, Tensor places)
+    public override Tensor forward(Tensor candidates, Tensor tokens, long[] places)
     {
         Tensor queries = _query.forward(candidates), keysAndValues = cat([_key.forward(tokens), _value.forward(tokens)], 1);
         bool isFused = TensorMemory.IsDirect(candidates) && _headDimension % Lanes == 0;
         return _output.forward(isFused
-            ? TargetAttentionFunction.apply(queries, keysAndValues, places.data<long>().ToArray(), _heads)
-            : Attend(queries, keysAndValues, places));
+            ? TargetAttentionFunction.apply(queries, keysAndValues, places, _heads)
+            : Attend(queries, keysAndValues, tensor(places, device: tokens.device).reshape(candidates.shape[0], places.Length / candidates.shape[0])));
     }
 
     /// <summary>The same in tensor operators, which gather the keys and values of each candidate.</summary>

@@ -25,6 +25,9 @@ internal sealed class PackedBatch : IDisposable
     /// <summary>Per sequence field, [tokens] keys, or its <see cref="KeyField.CandidateKey"/>.</summary>
     public required Tensor[] SequenceKeys { get; init; }
 
+    /// <summary>[tokens] the items, those that are hidden in <see cref="SequenceKeys"/> too: what retrieval goes by.</summary>
+    public required Tensor Items { get; init; }
+
     public required KeyBags[] CandidateKeys { get; init; }
     public required KeyBags[] UserKeys { get; init; }
 
@@ -36,7 +39,7 @@ internal sealed class PackedBatch : IDisposable
 
     public required BatchPlan Plan { get; init; }
 
-    private IEnumerable<Tensor> Tensors => [.. SequenceKeys, .. CandidateKeys.Concat(UserKeys).SelectMany(bags => bags.Tensors), Numbers, Labels];
+    private IEnumerable<Tensor> Tensors => [.. SequenceKeys, Items, .. CandidateKeys.Concat(UserKeys).SelectMany(bags => bags.Tensors), Numbers, Labels];
 
     public void Dispose()
     {
@@ -56,9 +59,13 @@ internal sealed class PackedBatch : IDisposable
         using DisposeScope scope = NewDisposeScope();
         CtrConfig config = network.Config;
         Impression[] impressions = requests.SelectMany(request => request.Impressions).ToArray();
+        long[][] sequenceKeys = SequenceKeysOf(requests, impressions, config);
+        Tensor items = tensor(sequenceKeys[0], device: device);
+        Hide(sequenceKeys[0], isDropped);
         var packed = new PackedBatch
         {
-            SequenceKeys = SequenceKeysOf(requests, impressions, config, isDropped).Select(keys => tensor(keys, device: device)).ToArray(),
+            SequenceKeys = sequenceKeys.Select(keys => tensor(keys, device: device)).ToArray(),
+            Items = items,
             CandidateKeys = config.CandidateFields.Select((_, i) => KeyBagsOf(impression => impression.CandidateKeys[i])).ToArray(),
             UserKeys = config.UserFields.Select((_, i) => KeyBagsOf(impression => impression.UserKeys[i])).ToArray(),
             Numbers = tensor(Standardized(impressions, config), dtype, device).reshape(impressions.Length, config.NumericDimension),
@@ -81,8 +88,7 @@ internal sealed class PackedBatch : IDisposable
         }
     }
 
-    private static long[][] SequenceKeysOf(
-        IReadOnlyList<Request> requests, Impression[] impressions, CtrConfig config, Func<bool>? isDropped)
+    private static long[][] SequenceKeysOf(IReadOnlyList<Request> requests, Impression[] impressions, CtrConfig config)
     {
         int behaviors = requests.Sum(request => request.HistoryTimestamps.Length);
         var keys = new long[config.SequenceFields.Length][];
@@ -98,15 +104,16 @@ internal sealed class PackedBatch : IDisposable
             foreach (Impression impression in impressions)
                 keys[field][token++] = impression.SequenceKeys[field];
         }
-        if (isDropped is not null)
-        {
-            for (int token = 0; token < keys[0].Length; token++)
-            {
-                if (isDropped())
-                    keys[0][token] = 0;
-            }
-        }
         return keys;
+    }
+
+    private static void Hide(long[] items, Func<bool>? isDropped)
+    {
+        for (int token = 0; token < items.Length && isDropped is not null; token++)
+        {
+            if (isDropped())
+                items[token] = 0;
+        }
     }
 
     private static float[] Standardized(Impression[] impressions, CtrConfig config)

@@ -26,7 +26,7 @@ internal sealed class EtaNetwork : CtrNetwork
         _options = options;
         int shared = config.SequenceFields.Count(field => field.ColumnName is not null);
         _fingerprints = SequenceTables.Take(shared).Select((table, i) => new Fingerprints(
-            table, new SimHash(options.EmbeddingDimension, options.FingerprintBits / 64, Seed + (ulong)i))).ToArray();
+            table, new SimHash(options.EmbeddingDimension, options.FingerprintBits / SimHash.WordBits, Seed + (ulong)i))).ToArray();
         register_module("retrieved", _retrieved = new TargetAttention(options.ModelDimension, options.NumberOfHeads));
         register_module("recent", _recent = new TargetAttention(options.ModelDimension, options.NumberOfHeads));
         AddHead(3 * options.ModelDimension);
@@ -41,7 +41,7 @@ internal sealed class EtaNetwork : CtrNetwork
     protected override Tensor States(PackedBatch batch)
     {
         SeenBehaviors retrieved = Retrieve(batch), recent = SeenBehaviors.Latest(batch.Plan.Pasts, _options.LocalWindow);
-        (Tensor behaviors, (Tensor Places, int Count)[] seen) = SeenBehaviors.Renumber(batch.Plan.BehaviorCount, batch.Labels.device, recent, retrieved);
+        (Tensor behaviors, (long[] Places, int Count)[] seen) = SeenBehaviors.Renumber(batch.Plan.BehaviorCount, batch.Labels.device, recent, retrieved);
         Tensor tokens = Tokens(batch, behaviors), candidates = tokens.narrow(0, behaviors.shape[0], batch.Plan.CandidateCount);
         Tensor shortTerm = _recent.forward(candidates, tokens.narrow(0, 0, seen[0].Count), seen[0].Places);
         Tensor longTerm = _retrieved.forward(candidates, tokens.narrow(0, 0, seen[1].Count), seen[1].Places);
@@ -52,10 +52,10 @@ internal sealed class EtaNetwork : CtrNetwork
     internal SeenBehaviors Retrieve(PackedBatch batch)
     {
         BatchPlan plan = batch.Plan;
-        int fieldWords = _options.FingerprintBits / 64, words = fieldWords * _fingerprints.Length;
+        int fieldWords = _options.FingerprintBits / SimHash.WordBits, words = fieldWords * _fingerprints.Length;
         var fingerprints = new ulong[plan.TokenCount * words];
         for (int field = 0; field < _fingerprints.Length; field++)
-            _fingerprints[field].Write(batch.SequenceKeys[field], fingerprints.AsSpan(field * fieldWords), words);
+            _fingerprints[field].Write(field == 0 ? batch.Items : batch.SequenceKeys[field], fingerprints.AsSpan(field * fieldWords), words);
 
         var retrieved = new SeenBehaviors(plan.CandidateCount, Math.Min(_options.RetrievedBehaviors, plan.Pasts.Max(past => past.Count)));
         long comparisons = words * plan.Pasts.Sum(past => (long)past.Count);

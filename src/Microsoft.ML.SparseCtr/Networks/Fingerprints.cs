@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -5,7 +6,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// The SimHash fingerprints of a field's keys: those of their embeddings as they are now. Once the weights change no more, they are kept, a row of the
-/// table each, and a key costs one look into them.
+/// table each from the first use on, and a key costs one look into them.
 /// </summary>
 internal sealed class Fingerprints(IdEmbedding field, SimHash hash)
 {
@@ -18,7 +19,7 @@ internal sealed class Fingerprints(IdEmbedding field, SimHash hash)
     public void Freeze()
     {
         if (field.DirectTable is { } table)
-            _kept = new Lazy<ulong[]>(() => OfAllRows(table.Weight.shape[0]));
+            _kept = new Lazy<ulong[]>(() => OfAllRows(table.Weight.shape[0]), LazyThreadSafetyMode.PublicationOnly);
     }
 
     /// <summary>Writes the fingerprints of keys, the words of each behind so many others of the same token.</summary>
@@ -27,13 +28,15 @@ internal sealed class Fingerprints(IdEmbedding field, SimHash hash)
     /// <param name="stride">From a token's words to the next one's.</param>
     public void Write(Tensor keys, Span<ulong> words, int stride)
     {
-        long[] rows = _kept is not null ? keys.cpu().data<long>().ToArray() : [];
+        Tensor wanted = keys.cpu();
+        ReadOnlySpan<long> rows = MemoryMarshal.Cast<byte, long>(wanted.bytes);
         ulong[] fingerprints = _kept?.Value ?? Of(keys);
-        for (int i = 0; i < keys.shape[0]; i++)
+        for (int i = 0; i < rows.Length; i++)
         {
             long row = _kept is not null ? rows[i] : i;
             fingerprints.AsSpan((int)row * hash.Words, hash.Words).CopyTo(words[(i * stride)..]);
         }
+        GC.KeepAlive(wanted);
     }
 
     private ulong[] OfAllRows(long rows)
@@ -49,9 +52,10 @@ internal sealed class Fingerprints(IdEmbedding field, SimHash hash)
 
     private ulong[] Of(Tensor keys)
     {
-        float[] embeddings = field.Peek(keys).to(float32).cpu().data<float>().ToArray();
+        Tensor embeddings = field.Peek(keys).to(float32).cpu().contiguous();
         var fingerprints = new ulong[keys.shape[0] * hash.Words];
-        hash.Fingerprint(embeddings, fingerprints);
+        hash.Fingerprint(MemoryMarshal.Cast<byte, float>(embeddings.bytes), fingerprints);
+        GC.KeepAlive(embeddings);
         return fingerprints;
     }
 }

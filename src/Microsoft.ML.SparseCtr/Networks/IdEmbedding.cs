@@ -40,7 +40,7 @@ internal sealed class IdEmbedding : nn.Module<Tensor, Tensor>
     /// <returns>[n, e].</returns>
     public override Tensor forward(Tensor keys) => Embedded(keys, (table, rows) => table.forward(rows));
 
-    /// <summary>The same without a gradient, and as the tables are: while they are trained, the rows of others than the batch's keys may wait for their updates.</summary>
+    /// <summary>The same without a gradient, and as the tables are: while they are trained, rows may wait for what steps without them do to them.</summary>
     public Tensor Peek(Tensor keys)
     {
         using IDisposable noGradient = no_grad();

@@ -21,7 +21,7 @@ internal sealed class TargetAttentionNetwork : CtrNetwork
     protected override Tensor States(PackedBatch batch)
     {
         SeenBehaviors recent = SeenBehaviors.Latest(batch.Plan.Pasts, _window);
-        (Tensor behaviors, (Tensor Places, int Count)[] seen) = SeenBehaviors.Renumber(batch.Plan.BehaviorCount, batch.Labels.device, recent);
+        (Tensor behaviors, (long[] Places, int Count)[] seen) = SeenBehaviors.Renumber(batch.Plan.BehaviorCount, batch.Labels.device, recent);
         Tensor tokens = Tokens(batch, behaviors), candidates = tokens.narrow(0, behaviors.shape[0], batch.Plan.CandidateCount);
         return cat([candidates, Dropout.forward(_attention.forward(candidates, tokens.narrow(0, 0, seen[0].Count), seen[0].Places))], 1);
     }

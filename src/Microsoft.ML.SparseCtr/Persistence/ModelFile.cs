@@ -66,8 +66,8 @@ internal static class ModelFile
     }
 
     /// <summary>
-    /// Embedding tables are all that can be large; the stream has been found to hold what its header says, so a configuration that agrees
-    /// with the header cannot make us allocate more than was sent.
+    /// Embedding tables are what is large in a true file; the stream has been found to hold what its header says, so that a configuration that agrees with the
+    /// header cannot make us allocate tables larger than what was sent. The other weights are bounded by the ranges of the options alone.
     /// </summary>
     private static void CheckTables(CtrConfig config, IReadOnlyList<SafeTensors.Entry> header)
     {

@@ -7,8 +7,8 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// A trained network. It adds Score (the logit), Probability and PredictedLabel to each row. A view is scored in batches, as far as
-/// it is read; of the rows that are read at a time, those with the same history, such as those of one request, have it encoded once, and so, with
-/// causal chunks, have those whose histories are the beginnings of one. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine
+/// it is read; of the rows that are read at a time, those with the same history, such as those of one request, have it encoded once, and so, but
+/// with <see cref="ChunkingPolicy.LargestGaps"/>, have those whose histories are the beginnings of one. Safe for concurrent use; <see cref="Dispose"/> it, or the PredictionEngine
 /// over it, when no one uses it any more.
 /// </summary>
 public sealed class CtrTransformer : ColumnAddingTransformer, IDisposable

@@ -41,7 +41,7 @@ internal sealed class ScoringMapper : ColumnAddingMapper
 
     /// <summary>
     /// The scores of a view's rows in their order. Of so many rows as are read ahead, those with the same history, such as those of one request,
-    /// are one request to the network, which encodes their history once; with causal chunks, so are those of one user.
+    /// are one request to the network, which encodes their history once; where the network can share histories, so are those of one user.
     /// </summary>
     private sealed class ScoresAhead(CtrTransformer transformer, IDataView input) : IDisposable
     {

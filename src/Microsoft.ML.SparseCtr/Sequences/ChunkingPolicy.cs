@@ -1,6 +1,6 @@
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>Where a history is cut into chunks; docs/model.md defines them, and docs/choosing.md compares them.</summary>
+/// <summary>Where a history is cut into chunks; docs/model.md defines them, docs/results/quality.md and docs/performance.md compare them.</summary>
 public enum ChunkingPolicy
 {
     /// <summary>

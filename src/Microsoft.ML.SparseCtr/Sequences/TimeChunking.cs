@@ -61,20 +61,26 @@ public static class TimeChunking
     /// Cuts a history into chunks of equal numbers of events, whatever its gaps: of historyLength/P, rounded up, the last one as far as it comes. (What chunks
     /// by time are to be held against.)
     /// </summary>
-    /// <param name="eventCount">Events of the history.</param>
+    /// <param name="timestamps">Unix seconds of the events, oldest first. May be empty.</param>
     /// <param name="maximumChunks">P, at least 1.</param>
     /// <param name="historyLength">The full length of a history, at least 1; a longer one is cut into P chunks of more events.</param>
-    /// <param name="chunkOfEvent">Receives, for each event, the number of its chunk; as long as the history.</param>
+    /// <param name="chunkOfEvent">Receives, for each event, the number of its chunk; as long as <paramref name="timestamps"/>.</param>
     /// <returns>The number of chunks, at most P.</returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="maximumChunks"/> or <paramref name="historyLength"/> is below 1.</exception>
-    public static int EqualCounts(int eventCount, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+    /// <exception cref="ArgumentException">The two spans differ in length, or the timestamps are not in ascending order.</exception>
+    public static int EqualCounts(ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumChunks, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(historyLength, 1);
-        int size = (Math.Max(eventCount, historyLength) + maximumChunks - 1) / maximumChunks;
-        for (int i = 0; i < eventCount; i++)
+        CheckRoom(timestamps, chunkOfEvent);
+        int size = (Math.Max(timestamps.Length, historyLength) - 1) / maximumChunks + 1;
+        for (int i = 0; i < timestamps.Length; i++)
+        {
+            if (i > 0)
+                GapBefore(timestamps, i);
             chunkOfEvent[i] = i / size;
-        return (eventCount + size - 1) / size;
+        }
+        return timestamps.IsEmpty ? 0 : (timestamps.Length - 1) / size + 1;
     }
 
     /// <summary>Cuts by a policy, into at most P chunks.</summary>
@@ -92,7 +98,7 @@ public static class TimeChunking
     {
         ChunkingPolicy.LargestGaps => LargestGaps(timestamps, maximumChunks, chunkOfEvent),
         ChunkingPolicy.Causal => CausalUnmerged(timestamps, maximumChunks, historyLength, chunkOfEvent),
-        ChunkingPolicy.EqualCounts => EqualCounts(timestamps.Length, maximumChunks, historyLength, chunkOfEvent),
+        ChunkingPolicy.EqualCounts => EqualCounts(timestamps, maximumChunks, historyLength, chunkOfEvent),
         _ => throw new ArgumentOutOfRangeException(nameof(policy), policy, "is no policy"),
     };
 

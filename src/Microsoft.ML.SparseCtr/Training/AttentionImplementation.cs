@@ -1,6 +1,6 @@
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>How attention is computed. Both ways compute the same, up to rounding; a model does not remember by which it was trained.</summary>
+/// <summary>How attention is computed. Both ways compute the same, up to rounding.</summary>
 public enum AttentionImplementation
 {
     /// <summary>In one pass of vectorized .NET code, on the CPU; elsewhere as <see cref="Reference"/>.</summary>

@@ -65,7 +65,7 @@ public abstract record CtrTrainerOptions
     /// </summary>
     public string? RowGroupColumnName { get; set; }
 
-    /// <summary>Behaviors of the history that are looked at, at most, of the latest. 1 to 100,000; default 200.</summary>
+    /// <summary>Behaviors of the history that are looked at, at most, of the latest: what is older does not exist for the network. 1 to 100,000; default 200.</summary>
     public int HistoryLength { get; set; } = 200;
 
     /// <summary>
@@ -99,7 +99,7 @@ public abstract record CtrTrainerOptions
     /// <summary>Probability with which activations are dropped in training. 0 to below 1; default 0.1.</summary>
     public double Dropout { get; set; } = 0.1;
 
-    /// <summary>Probability with which the inputs of the first block are dropped in training. 0 to below 1; default 0.2.</summary>
+    /// <summary>Probability with which components of tokens, a network's inputs, are dropped in training. 0 to below 1; default 0.2.</summary>
     public double TokenDropout { get; set; } = 0.2;
 
     /// <summary>
@@ -116,8 +116,8 @@ public abstract record CtrTrainerOptions
 
     /// <summary>
     /// Requests of a batch that share one history, at most: where the histories of requests are the beginnings of one, as those of one user's
-    /// rows are, it is encoded once for so many of them, each of which sees its own part of it. With <see cref="ChunkingPolicy.Causal"/> this
-    /// gives the scores that each request has by itself (dropout, which hides the same of all of them, aside); with <see cref="ChunkingPolicy.LargestGaps"/> chunks are those of the whole history in
+    /// rows are, it is encoded once for so many of them, each of which sees its own part of it. This
+    /// gives the scores that each request has by itself (dropout, which hides the same of all of them, aside), but with <see cref="ChunkingPolicy.LargestGaps"/>, where chunks are those of the whole history in
     /// training, and of a request's own part in scoring. Histories are compared by their events, within
     /// <see cref="ShufflePoolSize"/> requests. 1 to 1,000,000; 1 encodes each request's history by itself; default 8.
     /// </summary>
@@ -159,7 +159,6 @@ public abstract record CtrTrainerOptions
     /// before the default. The same seed gives the same model for the same number of threads.
     /// It is the whole process's: trainings at the same time in one process should all set it.
     /// </summary>
-    [JsonIgnore]
     public int? NumberOfThreads { get; set; }
 
     /// <summary>Seed of weights, order and dropout. Null, the default, takes the MLContext's seed, or a random one where it has none.</summary>

@@ -3,8 +3,8 @@ using Microsoft.ML.Runtime;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// Trains the network of <see cref="SparseCtrTrainer"/> with dense attention: behaviors see all behaviors before them, candidates their whole history,
-/// with the same RelTemporal. Its cost grows with the square of the history's length; it is what sparse attention is to be held against. Create it with
+/// Trains the network of <see cref="SparseCtrTrainer"/> with dense attention: candidates see their whole history and, in all but the last block, behaviors all behaviors before
+/// them, with the same RelTemporal. With two blocks or more its cost grows with the square of the history's length; it is what sparse attention is to be held against. Create it with
 /// <see cref="SparseCtrCatalog.DenseAttention"/>.
 /// </summary>
 public sealed class DenseAttentionTrainer : CtrTrainer

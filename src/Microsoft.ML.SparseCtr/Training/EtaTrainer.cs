@@ -23,7 +23,10 @@ public sealed class EtaTrainer : CtrTrainer
         /// <summary>Latest behaviors w that the candidate attends to besides. 1 to 10,000; default 16.</summary>
         public int LocalWindow { get; set; } = 16;
 
-        /// <summary>Bits of the fingerprint of each field that candidate and history share: a multiple of 64, 64 to 1,024; default 64.</summary>
+        /// <summary>
+        /// Bits of the fingerprint of each field that candidate and history share: a multiple of 64, 64 to 1,024; default 64. A model that scores keeps as many for each
+        /// key (of fields without <see cref="CtrTrainerOptions.MaximumTableRows"/>), which it computes when it is first asked for a score.
+        /// </summary>
         public int FingerprintBits { get; set; } = 64;
 
         internal override CtrNetwork CreateNetwork(CtrConfig config) => new EtaNetwork(config, this);
@@ -34,7 +37,7 @@ public sealed class EtaTrainer : CtrTrainer
             require.Between(RetrievedBehaviors, 1, 10_000, nameof(RetrievedBehaviors));
             require.Between(LocalWindow, 1, 10_000, nameof(LocalWindow));
             require.Between(FingerprintBits, 64, 1_024, nameof(FingerprintBits));
-            require(FingerprintBits % 64 == 0, nameof(FingerprintBits), "a multiple of 64", FingerprintBits);
+            require(FingerprintBits % SimHash.WordBits == 0, nameof(FingerprintBits), "a multiple of 64", FingerprintBits);
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Text.Json.Serialization;
-
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>What the trainers have in common whose networks are blocks of self-attention over behaviors and candidates.</summary>
@@ -9,7 +7,7 @@ public abstract record SelfAttentionOptions : CtrTrainerOptions
     {
     }
 
-    /// <summary>Sparse blocks L. 1 to 64; default 1.</summary>
+    /// <summary>Blocks L. In the last one candidates alone attend: with one, behaviors do not attend to each other. 1 to 64; default 1.</summary>
     public int NumberOfBlocks { get; set; } = 1;
 
     /// <summary>Width of the SwiGLU layers. 1 to 65,536; default 64.</summary>
@@ -24,7 +22,6 @@ public abstract record SelfAttentionOptions : CtrTrainerOptions
     public double UtcOffsetHours { get; set; }
 
     /// <summary>How attention is computed in training. Both ways compute the same, up to rounding. Default: fused.</summary>
-    [JsonIgnore]
     public AttentionImplementation AttentionImplementation { get; set; }
 
     /// <summary>The terms of RelTemporal's bias. Default: all three.</summary>
@@ -49,7 +46,7 @@ public abstract record SelfAttentionOptions : CtrTrainerOptions
     }
 }
 
-/// <summary>The terms of RelTemporal's bias on the logit of a query and a key (docs/model.md).</summary>
+/// <summary>The terms of RelTemporal's bias on the logit of a query and a key (docs/model.md). Every combination has a name, so that it can be swept.</summary>
 [Flags]
 public enum TemporalTerms
 {
@@ -62,8 +59,17 @@ public enum TemporalTerms
     /// <summary>b·cos of the difference of the hours of the day.</summary>
     Hour = 2,
 
+    /// <summary>The first two.</summary>
+    ElapsedAndHour = Elapsed | Hour,
+
     /// <summary>c where both are of a weekend, or neither is.</summary>
     Weekend = 4,
+
+    /// <summary>The first and the last.</summary>
+    ElapsedAndWeekend = Elapsed | Weekend,
+
+    /// <summary>The last two.</summary>
+    HourAndWeekend = Hour | Weekend,
 
     /// <summary>All three.</summary>
     All = Elapsed | Hour | Weekend,

@@ -4,7 +4,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// Trains SparseCTR (arXiv:2601.17836): learns from a user's long, timestamped history how likely an impression is to be clicked, by blocks of
-/// self-attention, in which behaviors and candidates see summaries of older sessions and the latest behaviors. Create it with
+/// attention, in which candidates, and in all but the last block behaviors, see summaries of older sessions and the latest behaviors. Create it with
 /// <see cref="SparseCtrCatalog.SparseCtr(RankingCatalog.RankingTrainers, Options, IProgress{TrainingProgress}, CancellationToken)"/>.
 /// </summary>
 public sealed class SparseCtrTrainer : CtrTrainer
@@ -20,7 +20,7 @@ public sealed class SparseCtrTrainer : CtrTrainer
         /// <summary>Chunks P that the history is cut into, at most. 1 to 10,000; default 16.</summary>
         public int NumberOfChunks { get; set; } = 16;
 
-        /// <summary>Where the history is cut into chunks. Default: causally, which lets rows share histories exactly.</summary>
+        /// <summary>Where the history is cut into chunks. Default: causally. Only with the largest gaps is it inexact that rows share histories.</summary>
         public ChunkingPolicy Chunking { get; set; } = ChunkingPolicy.Causal;
 
         /// <summary>Behaviors r at the end of each chunk that the transition branch sees. 1 to 1,000; default 4.</summary>

@@ -47,6 +47,20 @@ internal sealed class TrainingRun(
         var random = new Random(seed);
 
         CtrNetwork network = _options.CreateNetwork(summary.Config);
+        try
+        {
+            Train(network, reader, trainData, validation, summary, random);
+            return network;
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    private void Train(CtrNetwork network, RequestReader reader, IDataView trainData, IEnumerable<Request>? validation, DataSummary summary, Random random)
+    {
         network.to(device);
         using var optimizer = new NetworkOptimizer(network, _options);
         int stepsPerEpoch = (int)((summary.TrainingRequests + _options.BatchSize - 1) / _options.BatchSize);
@@ -77,7 +91,6 @@ internal sealed class TrainingRun(
         best.Restore();
         network.to(CPU);
         network.eval();
-        return network;
     }
 
     /// <summary>The requests of an epoch in random order, each batch packed in as many parts as pass through the network at once.</summary>

@@ -55,7 +55,14 @@ internal sealed class Dataset
     private static ClickData Longer(string name, int users, int pagesPerUser, Action<CtrTrainerOptions> tune)
     {
         ClickData data = GeneratedData.Create(users, pagesPerUser);
-        return data with { Name = name, Tune = data.Tune + tune };
+        return data with { Name = name, Tune = data.Tune + tune + TwoBlocks };
+
+        // In the last block candidates alone ask: only before it does dense attention cost the square of the length.
+        static void TwoBlocks(CtrTrainerOptions options)
+        {
+            if (options is SelfAttentionOptions selfAttention)
+                selfAttention.NumberOfBlocks = 2;
+        }
     }
 
     public (IDataView Log, IDataView Train, IDataView Test) Split(MLContext mlContext)

@@ -25,6 +25,9 @@ internal sealed record Variant(string Name, Dataset Data, CtrTrainerOptions? Opt
 /// <summary>One training and its test.</summary>
 internal sealed record Experiment(Variant Variant, int Seed)
 {
+    /// <summary>To be raised where what is measured changes though data, model and options keep their names: results of another version are run again.</summary>
+    private const int Version = 1;
+
     private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
 
     private Dataset Data => Variant.Data;
@@ -32,7 +35,7 @@ internal sealed record Experiment(Variant Variant, int Seed)
     private string Model => Variant.Options is null ? Variant.Name : Plan.NameOf(Variant.Options);
 
     /// <summary>The same for the same data, options and seed, whatever table asks for it.</summary>
-    public string Id => $"{Data.Name} | {Model} | seed {Seed} | options {Hash(OptionsJson?.ToJsonString() ?? "")}";
+    public string Id => $"{Data.Name} | {Model} | seed {Seed} | options {Hash(OptionsJson?.ToJsonString() ?? "")}" + (Version > 1 ? $" | version {Version}" : "");
 
     /// <summary>A short name for files.</summary>
     public static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];

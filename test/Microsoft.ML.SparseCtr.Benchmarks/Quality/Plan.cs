@@ -9,10 +9,8 @@ namespace Microsoft.ML.SparseCtr.Benchmarks;
 /// </summary>
 internal sealed class Plan
 {
-    public static readonly string[] Models = [.. s_models.Select(NameOf)];
-
-    private static CtrTrainerOptions[] s_models
-        => [new TargetAttentionTrainer.Options(), new EtaTrainer.Options(), new DenseAttentionTrainer.Options(), new SparseCtrTrainer.Options()];
+    private static readonly CtrTrainerOptions[] s_models
+        = [new TargetAttentionTrainer.Options(), new EtaTrainer.Options(), new DenseAttentionTrainer.Options(), new SparseCtrTrainer.Options()];
 
     private static readonly double[] s_rates = [0.003, 0.01, 0.03];
     private static readonly int[] s_historyLengths = [50, 100, 250, 500, 1_000, 2_000];
@@ -72,7 +70,7 @@ internal sealed class Plan
 
     private TOptions OptionsFor<TOptions>(Dataset data, TOptions model) where TOptions : CtrTrainerOptions
     {
-        TOptions options = Demo.OptionsFor(data.Clicks, model);
+        TOptions options = Demo.OptionsFor(data.Clicks, (TOptions)(model with { }));
         options.LearningRate = Tuned(data, NameOf(model))?.Options!.LearningRate ?? options.LearningRate;
         return options;
     }
@@ -89,7 +87,7 @@ internal sealed class Plan
 
     private Variant[] SparseCtrAblations(Dataset data)
     {
-        SparseCtrTrainer.Options all = OptionsFor(data, new SparseCtrTrainer.Options { NumberOfChunks = 16, LocalWindow = 32 });
+        SparseCtrTrainer.Options all = OptionsFor(data, new SparseCtrTrainer.Options()) with { NumberOfBlocks = 1, NumberOfChunks = 16, LocalWindow = 32 };
         return
         [
             new("SparseCtr, P = 16, r = 4, w = 32", data, all),
@@ -113,9 +111,6 @@ internal sealed class Plan
         CtrTrainerOptions options = OptionsFor(data, model with { HistoryLength = length });
         if (options is TargetAttentionTrainer.Options targetAttention)
             targetAttention.LocalWindow = length;
-        // In the last block candidates alone ask: only before it does dense attention cost the square of the length.
-        if (options is SelfAttentionOptions selfAttention)
-            selfAttention.NumberOfBlocks = 2;
         return new Variant(NameOf(model), data, options);
     }
 

@@ -48,6 +48,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
         Add("* The latest 10% of the rows are the test; of the others, the latest ninth chooses the epoch, and the learning rate.");
         Add("* ± is the standard deviation over the seeds 1, 2 and 3; where there are fewer, it says so.");
         Add("* Differences are of the means over the seeds; their 95% intervals are from a paired bootstrap over the users of the test rows (1,000 draws).");
+        Add("* SparseCtr and DenseAttention have one block, in which candidates alone attend, but on the longer generated logs two, in which behaviors attend to each other.");
         Add("* Fit times and scoring times include histories and rates. They come from a machine whose speed fluctuates: compare them roughly.");
         Add("* FLOPs are two per multiply-add of scoring one candidate from scratch with a full history (`Quality/Flops.cs`); ETA also compares");
         Add("  64-bit words. Histories that are cut hold between half of `HistoryLength` and all of it (`HistoryStride`).");
@@ -79,7 +80,8 @@ internal sealed class QualityReport(ResultLog results, string folder)
         Add("## Learning rates");
         Add();
         Add("Equal effort for all models: three rates, seed 1; the one with the best validation AUC, in bold, is the model's in all other tables. The");
-        Add("longer generated logs take those of the short one. Validation AUC:");
+        Add("longer generated logs take those of the short one. Epochs and dropouts are the same for all: those that had been chosen for SparseCtr's demo.");
+        Add("Validation AUC:");
         Add();
         Variant[][] rows = [.. plan.Tuning.GroupBy(variant => (variant.Data.Name, variant.Name)).Select(rates => rates.ToArray())];
         Header(["data", "model", .. rows[0].Select(variant => Invariant($"{variant.Options!.LearningRate}"))]);
@@ -108,7 +110,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
             }
             Add();
         }
-        Add("Chunks between the largest gaps share histories in training as the others do, which is approximate for them ([model.md](../model.md#shared-histories)).");
+        Add("One block. What a branch that is left out would give is computed and shut out, so that its fit time is not what the model would take. Chunks between the largest gaps share histories in training as the others do, which is approximate for them ([model.md](../model.md#shared-histories)).");
         Add();
     }
 
@@ -119,7 +121,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
         Add("## AUC by history length");
         Add();
         Add($"On {plan.HistoryLengths[0].Data.Name}; trained on the latest quarter of the rows before the test, whose histories reach back over all.");
-        Add("TargetAttention's window is the history; SparseCtr and DenseAttention have two blocks, so that behaviors attend to each other.");
+        Add("TargetAttention's window is the history.");
         Add();
         Plot(HistoryPlot, "AUC by history length", "events of the history, at most", models.Select(model =>
             new ChartSeries(model.Key, Points(model, variant => variant.Options!.HistoryLength))));

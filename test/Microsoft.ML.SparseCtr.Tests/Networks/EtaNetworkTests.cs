@@ -26,11 +26,9 @@ public class EtaNetworkTests
     [InlineData(3)]
     public void Threads_retrieve_what_one_does_from_ten_thousand_events(int threads)
     {
-        int before = EvoAttentionKernel.Threads;
-        EvoAttentionKernel.Threads = threads;
+        using var count = new ThreadCount(threads);
         using EtaNetwork network = Network(s_options with { RetrievedBehaviors = 48 });
         AssertRetrieved(network, TestRequests.Shared(10_000, [.. Enumerable.Range(0, 60).Select(i => 10_000 - i)]));
-        EvoAttentionKernel.Threads = before;
     }
 
     [Fact]

@@ -82,7 +82,7 @@ internal sealed class PlainSelfAttention(CtrNetwork network) : PlainNetwork(netw
         if (_sparse.Chunking == ChunkingPolicy.Causal)
             TimeChunking.Causal(times.AsSpan(0, past), _sparse.NumberOfChunks, _sparse.HistoryLength, chunkOf.AsSpan(0, past));
         else if (_sparse.Chunking == ChunkingPolicy.EqualCounts)
-            TimeChunking.EqualCounts(times.Length, _sparse.NumberOfChunks, _sparse.HistoryLength, chunkOf);
+            TimeChunking.EqualCounts(times, _sparse.NumberOfChunks, _sparse.HistoryLength, chunkOf);
         else
             TimeChunking.LargestGaps(times, _sparse.NumberOfChunks, chunkOf);
         return Enumerable.Range(0, past).GroupBy(i => chunkOf[i]).Select(chunk => chunk.ToList()).ToList();

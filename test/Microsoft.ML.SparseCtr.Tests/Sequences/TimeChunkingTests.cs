@@ -120,6 +120,9 @@ public class TimeChunkingTests
         Assert.Empty(EqualCounts(count: 0, maximum: 3, length: 5));
         Assert.Throws<ArgumentOutOfRangeException>("maximumChunks", () => EqualCounts(2, 0, 5));
         Assert.Throws<ArgumentOutOfRangeException>("historyLength", () => EqualCounts(2, 1, 0));
+        Assert.Throws<ArgumentException>("chunkOfEvent", () => TimeChunking.EqualCounts([1, 2], 2, 5, new int[1]));
+        Assert.Throws<ArgumentException>("timestamps", () => TimeChunking.EqualCounts([2, 1], 2, 5, new int[2]));
+        Assert.Equal([0], EqualCounts(1, maximum: int.MaxValue, length: int.MaxValue));
     }
 
     [Fact]
@@ -206,7 +209,7 @@ public class TimeChunkingTests
     private static int[] EqualCounts(int count, int maximum, int length)
     {
         var chunks = new int[count];
-        Assert.Equal(TimeChunking.EqualCounts(count, maximum, length, chunks), count == 0 ? 0 : chunks[^1] + 1);
+        Assert.Equal(TimeChunking.EqualCounts(new long[count], maximum, length, chunks), count == 0 ? 0 : chunks[^1] + 1);
         return chunks;
     }
 
