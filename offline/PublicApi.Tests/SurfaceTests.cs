@@ -20,6 +20,8 @@ public class SurfaceTests
     [InlineData("Microsoft.ML/Microsoft.ML.DataView", "Microsoft.ML.DataView-5.0.0")]
     [InlineData("Microsoft.ML/Microsoft.ML.Core", "Microsoft.ML.Core-5.0.0")]
     [InlineData("Microsoft.ML/Microsoft.ML.Data", "Microsoft.ML.Data-5.0.0")]
+    [InlineData("Microsoft.ML/Microsoft.ML.SearchSpace", "Microsoft.ML.SearchSpace-0.23.0")]
+    [InlineData("Microsoft.ML/Microsoft.ML.AutoML", "Microsoft.ML.AutoML-0.23.0")]
     [InlineData("TorchSharp", "TorchSharp-0.102.7")]
     public void OfflineAssembliesShowNothingThatTheRealOnesDoNot(string project, string list)
     {

@@ -1,3 +1,4 @@
+using Microsoft.ML.AutoML;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.SparseCtr;
 using Microsoft.ML.SparseCtr.Interop;
@@ -105,6 +106,27 @@ public static class SparseCtrCatalog
         IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default)
         => new(EnvironmentFor(catalog, options), options, progress, cancellationToken);
+
+    /// <summary>SparseCtr as an AutoML experiment sweeps it: each trial has a trainer with options of its own.</summary>
+    /// <param name="catalog">The catalog: <c>mlContext.Auto()</c>.</param>
+    /// <param name="options">The columns, and the options that are not searched.</param>
+    /// <param name="size">How many options are searched.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The size is none; or, once a trial begins, an option is out of its range: the parameter's name is the option's.</exception>
+    public static SweepableEstimator SparseCtr(this AutoCatalog catalog, SparseCtrTrainer.Options options, SweepSize size = SweepSize.Standard)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(options);
+        return Sweep.Of(options, size, (context, trial) => context.Ranking.Trainers.SparseCtr(trial));
+    }
+
+    /// <summary>Eta as an AutoML experiment sweeps it: each trial has a trainer with options of its own.</summary>
+    /// <inheritdoc cref="SparseCtr(AutoCatalog, SparseCtrTrainer.Options, SweepSize)"/>
+    public static SweepableEstimator Eta(this AutoCatalog catalog, EtaTrainer.Options options, SweepSize size = SweepSize.Standard)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(options);
+        return Sweep.Of(options, size, (context, trial) => context.Ranking.Trainers.Eta(trial));
+    }
 
     private static IHostEnvironment EnvironmentFor(RankingCatalog.RankingTrainers catalog, CtrTrainerOptions options)
     {

@@ -35,6 +35,8 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
         (_progress, _cancellationToken) = (progress, cancellationToken);
     }
 
+    internal CtrTrainerOptions TrainerOptions => _options;
+
     /// <summary>
     /// Trains on a view; the latest rows, as many as <see cref="CtrTrainerOptions.ValidationFraction"/> says, are kept for validation.
     /// </summary>

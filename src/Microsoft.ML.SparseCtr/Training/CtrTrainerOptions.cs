@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.SearchSpace;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -78,6 +79,7 @@ public abstract record CtrTrainerOptions
     public int HistoryStride { get; set; } = 1;
 
     /// <summary>Dimension of the embedding of each field. 1 to 4,096; default 16.</summary>
+    [Choice(new object[] { 8, 16, 32 }, 16)]
     public int EmbeddingDimension { get; set; } = 16;
 
     /// <summary>
@@ -88,30 +90,38 @@ public abstract record CtrTrainerOptions
     public int? MaximumTableRows { get; set; }
 
     /// <summary>Dimension d of the tokens, a multiple of <see cref="NumberOfHeads"/>. 1 to 8,192; default 32.</summary>
+    [Choice(new object[] { 16, 32, 64 }, 32)]
     public int ModelDimension { get; set; } = 32;
 
     /// <summary>Attention heads H. 1 to 256; default 4.</summary>
+    [Choice(new object[] { 2, 4, 8 }, 4)]
     public int NumberOfHeads { get; set; } = 4;
 
     /// <summary>Width of the hidden layer of the scoring head. 1 to 65,536; default 64.</summary>
+    [Choice(new object[] { 32, 64, 128 }, 64)]
     public int HeadDimension { get; set; } = 64;
 
     /// <summary>Probability with which activations are dropped in training. 0 to below 1; default 0.1.</summary>
+    [Range(0, 0.3, init: 0.1)]
     public double Dropout { get; set; } = 0.1;
 
     /// <summary>Probability with which components of tokens, a network's inputs, are dropped in training. 0 to below 1; default 0.2.</summary>
+    [Range(0, 0.4, init: 0.2)]
     public double TokenDropout { get; set; } = 0.2;
 
     /// <summary>
     /// Probability with which a token's item is hidden (made missing) in training, so that the network learns from the other fields and
     /// knows what to do with unseen items. 0 to below 1; default one third.
     /// </summary>
+    [Range(0, 0.5, init: 1.0 / 3)]
     public double ItemDropout { get; set; } = 1.0 / 3;
 
     /// <summary>Passes over the training data, at most. 1 to 10,000; default 3.</summary>
+    [Range(2, 9, init: 3)]
     public int NumberOfEpochs { get; set; } = 3;
 
     /// <summary>Requests per optimizer step. 1 to 1,000,000; default 256. Fewer than ten thousand requests may learn better in smaller batches.</summary>
+    [Choice(new object[] { 64, 128, 256, 512 }, 256)]
     public int BatchSize { get; set; } = 256;
 
     /// <summary>
@@ -124,15 +134,19 @@ public abstract record CtrTrainerOptions
     public int RequestsPerHistory { get; set; } = 8;
 
     /// <summary>Peak learning rate. Positive; default 0.01.</summary>
+    [Range(1e-3, 5e-2, init: 1e-2, logBase: true)]
     public double LearningRate { get; set; } = 1e-2;
 
     /// <summary>How the embeddings of ids are trained. Default: AdamW.</summary>
+    [Choice(EmbeddingOptimizer.AdamW, EmbeddingOptimizer.RowwiseAdagrad)]
     public EmbeddingOptimizer EmbeddingOptimizer { get; set; }
 
     /// <summary>Decoupled weight decay, on matrices and embeddings, not on biases, norms and RelTemporal. Default 0.01.</summary>
+    [Range(1e-4, 1e-1, init: 1e-2, logBase: true)]
     public double WeightDecay { get; set; } = 0.01;
 
     /// <summary>Share of the steps in which the learning rate rises; after them it falls to zero along a half cosine. 0 to 1; default 0.05.</summary>
+    [Range(0, 0.2, init: 0.05)]
     public double WarmupFraction { get; set; } = 0.05;
 
     /// <summary>Gradients are scaled down to this norm where theirs is larger. Positive; default 1.</summary>

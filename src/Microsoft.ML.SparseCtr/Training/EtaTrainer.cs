@@ -1,4 +1,5 @@
 using Microsoft.ML.Runtime;
+using Microsoft.ML.SearchSpace;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -18,15 +19,18 @@ public sealed class EtaTrainer : CtrTrainer
     public sealed record Options : CtrTrainerOptions
     {
         /// <summary>Behaviors k that are retrieved for a candidate. 1 to 10,000; default 48.</summary>
+        [Choice(new object[] { 16, 48, 96 }, 48)]
         public int RetrievedBehaviors { get; set; } = 48;
 
         /// <summary>Latest behaviors w that the candidate attends to besides. 1 to 10,000; default 16.</summary>
+        [Choice(new object[] { 8, 16, 32, 64 }, 16)]
         public int LocalWindow { get; set; } = 16;
 
         /// <summary>
         /// Bits of the fingerprint of each field that candidate and history share: a multiple of 64, 64 to 1,024; default 64. A model that scores keeps as many for each
         /// key (of fields without <see cref="CtrTrainerOptions.MaximumTableRows"/>), which it computes when it is first asked for a score.
         /// </summary>
+        [Choice(new object[] { 64, 128 }, 64)]
         public int FingerprintBits { get; set; } = 64;
 
         internal override CtrNetwork CreateNetwork(CtrConfig config) => new EtaNetwork(config, this);

@@ -1,3 +1,5 @@
+using Microsoft.ML.SearchSpace;
+
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>What the trainers have in common whose networks are blocks of self-attention over behaviors and candidates.</summary>
@@ -8,12 +10,15 @@ public abstract record SelfAttentionOptions : CtrTrainerOptions
     }
 
     /// <summary>Blocks L. In the last one candidates alone attend: with one, behaviors do not attend to each other. 1 to 64; default 1.</summary>
+    [Range(1, 4, init: 1)]
     public int NumberOfBlocks { get; set; } = 1;
 
     /// <summary>Width of the SwiGLU layers. 1 to 65,536; default 64.</summary>
+    [Choice(new object[] { 32, 64, 128 }, 64)]
     public int FeedForwardDimension { get; set; } = 64;
 
     /// <summary>The time scale τ of RelTemporal's log(1 + Δt/τ), in seconds. Positive; default 60.</summary>
+    [Range(1, 3_600.0, init: 60, logBase: true)]
     public double TimeScaleSeconds { get; set; } = 60;
 
     /// <summary>

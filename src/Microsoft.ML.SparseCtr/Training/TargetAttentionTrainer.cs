@@ -1,4 +1,5 @@
 using Microsoft.ML.Runtime;
+using Microsoft.ML.SearchSpace;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -17,6 +18,7 @@ public sealed class TargetAttentionTrainer : CtrTrainer
     public sealed record Options : CtrTrainerOptions
     {
         /// <summary>Latest behaviors w that the candidate attends to. 1 to 10,000; default 64.</summary>
+        [Choice(new object[] { 16, 32, 64, 128 }, 64)]
         public int LocalWindow { get; set; } = 64;
 
         internal override CtrNetwork CreateNetwork(CtrConfig config) => new TargetAttentionNetwork(config, this);

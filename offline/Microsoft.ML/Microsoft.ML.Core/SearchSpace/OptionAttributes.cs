@@ -69,9 +69,7 @@ public sealed class ChoiceAttribute : Attribute
 [AttributeUsage(AttributeTargets.Field | AttributeTargets.Property)]
 public sealed class BooleanChoiceAttribute : Attribute
 {
-    public BooleanChoiceAttribute()
-    {
-    }
+    public BooleanChoiceAttribute() => DefaultValue = true;
 
     public BooleanChoiceAttribute(bool defaultValue) => DefaultValue = defaultValue;
 
