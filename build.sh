@@ -3,7 +3,8 @@
 #
 #   ./build.sh setup  [--packages|--offline]             make the machine ready
 #   ./build.sh build  [--packages|--offline]             compile everything
-#   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...)
+#   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...);
+#                                                        with sweep first, sweep the trainer's options (--trials N, --folder FOLDER)
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
 #   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, scoring, kernels or
 #                                                        pytorch, --events N, --rows N, --data FOLDER, --json FILE; without a name, all)
@@ -44,7 +45,7 @@ main() {
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
         bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
-        *) sed -n '4,11s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '4,12s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 }
 
@@ -153,7 +154,12 @@ build() {
 }
 
 demo() {
-    dotnet run --project src/Samples -c Release -v quiet -- train "$@"
+    local verb=train
+    if [[ ${1:-} == sweep ]]; then
+        verb=sweep
+        shift
+    fi
+    dotnet run --project src/Samples -c Release -v quiet -- "$verb" "$@"
 }
 
 bench() {

@@ -128,6 +128,24 @@ public static class SparseCtrCatalog
         return Sweep.Of(options, size, (context, trial) => context.Ranking.Trainers.Eta(trial));
     }
 
+    /// <summary>
+    /// Sets an experiment's pipeline, data, metric and runner of trials: each finished trial is in a folder, with its model, before the next one begins, and a sweep that was
+    /// ended in any way goes on where it was. Set tuner and monitor after it.
+    /// </summary>
+    /// <param name="experiment">The experiment: <c>mlContext.Auto().CreateExperiment()</c>.</param>
+    /// <param name="trials">What is trained and measured, and the folder.</param>
+    /// <exception cref="ArgumentOutOfRangeException">What the trials say does not hold together: the parameter's name is the property's.</exception>
+    /// <exception cref="FormatException">The folder has a trial that cannot be read: the message names the file.</exception>
+    public static AutoMLExperiment SetTrials(this AutoMLExperiment experiment, SweepTrials trials)
+    {
+        ArgumentNullException.ThrowIfNull(experiment);
+        ArgumentNullException.ThrowIfNull(trials);
+        trials.Check();
+        var folder = new TrialFolder(trials.Folder);
+        return experiment.SetDataset(trials.TrainSet, trials.ValidationSet).SetPipeline(trials.Pipeline)
+            .SetTrialRunner(services => new SweepTrialRunner((MLContext)services.GetService(typeof(MLContext))!, trials, folder));
+    }
+
     private static IHostEnvironment EnvironmentFor(RankingCatalog.RankingTrainers catalog, CtrTrainerOptions options)
     {
         ArgumentNullException.ThrowIfNull(catalog);

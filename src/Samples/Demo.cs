@@ -78,7 +78,7 @@ internal static class Demo
         public int[] HistoryChunk { get; set; } = [];
     }
 
-    private static ClickData Load(DemoArguments arguments)
+    internal static ClickData Load(DemoArguments arguments)
         => arguments.DataFolder is null ? GeneratedData.Create(arguments.Users) : MovieLens.Load(arguments.DataFolder);
 
     /// <summary>

@@ -27,6 +27,12 @@ internal sealed record DemoArguments
 
     public int Seed { get; private init; } = 1;
 
+    /// <summary>Trials of a sweep.</summary>
+    public int Trials { get; private init; } = 12;
+
+    /// <summary>Where a sweep keeps them.</summary>
+    public string TrialsFolder { get; private init; } = "trials";
+
     /// <summary>Makes options of the trainer that was asked for.</summary>
     public Func<CtrTrainerOptions> NewOptions { get; private init; } = s_trainers["SparseCtr"];
 
@@ -54,9 +60,11 @@ internal sealed record DemoArguments
                 "--users" => result with { Users = Number(ref i) },
                 "--model" => result with { ModelPath = Value(ref i) },
                 "--seed" => result with { Seed = Number(ref i) },
+                "--trials" => result with { Trials = Number(ref i) },
+                "--folder" => result with { TrialsFolder = Value(ref i) },
                 "--trainer" => result with { NewOptions = Trainer(Value(ref i)) },
                 "--set" => Set(Value(ref i)),
-                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer or --set."),
+                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer, --set, --trials or --folder."),
                 _ => result with { Command = args[i] },
             };
         }

@@ -2,6 +2,7 @@ using SparseCtr.Samples;
 
 // usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--trainer NAME] [--set OPTION=NUMBER]...
 //        Samples score [--data FOLDER | --users N] [--model ctr.zip]
+//        Samples sweep [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--trainer NAME] [--set OPTION=NUMBER]... [--trials N] [--folder trials]
 try
 {
     DemoArguments arguments = DemoArguments.Parse(args);
@@ -13,8 +14,11 @@ try
         case "score":
             Demo.Score(arguments);
             return 0;
+        case "sweep":
+            SweepDemo.Run(arguments);
+            return 0;
         default:
-            throw new ArgumentException($"'{arguments.Command}' is no command: use train or score.");
+            throw new ArgumentException($"'{arguments.Command}' is no command: use train, score or sweep.");
     }
 }
 catch (Exception problem) when (problem is ArgumentException or IOException or FormatException or InvalidOperationException)

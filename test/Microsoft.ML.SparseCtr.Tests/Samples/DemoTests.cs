@@ -31,6 +31,31 @@ public sealed class DemoTests : IDisposable
         Assert.Equal(9, Regex.Matches(output, @"click probability 0\.\d{6}").Count);
     }
 
+    [Fact]
+    public void A_sweep_that_is_killed_again_and_again_ends_as_one_that_was_not_and_trains_nothing_twice()
+    {
+        string[] arguments = ["sweep", "--users", "40", "--trials", "5", "--set", "NumberOfEpochs=1", "--model", ModelPath];
+        string trials = Path.Combine(_folder, "trials"), whole = Path.Combine(_folder, "whole");
+        (int exitCode, string expected, string error) = Processes.RunSamples([.. arguments, "--folder", whole]);
+        Assert.True(exitCode == 0, error);
+
+        var random = new Random(1);
+        var finished = new Dictionary<string, DateTime>();
+        for (int kill = 0; kill < 10; kill++)
+        {
+            Processes.KillSamples(TimeSpan.FromMilliseconds(random.Next(200, 2_000)), [.. arguments, "--folder", trials]);
+            Directory.CreateDirectory(trials);
+            foreach (string file in Directory.GetFiles(trials, "*.json"))
+                finished.TryAdd(file, File.GetLastWriteTimeUtc(file));
+        }
+        (exitCode, string actual, error) = Processes.RunSamples([.. arguments, "--folder", trials]);
+
+        Assert.True(exitCode == 0, error);
+        Assert.Equal(expected.TrimEnd().Split('\n')[^1], actual.TrimEnd().Split('\n')[^1]);
+        Assert.All(finished, file => Assert.Equal(file.Value, File.GetLastWriteTimeUtc(file.Key)));
+        Assert.Equal(5, Directory.GetFiles(trials, "*.json").Length);
+    }
+
     [Theory]
     [InlineData("no such folder or file", "train", "--data", "/nowhere")]
     [InlineData("'--users' needs a whole number, not 'many'", "train", "--users", "many")]

@@ -10,13 +10,23 @@ internal static class Processes
     /// <summary>Runs the samples to their end.</summary>
     public static (int ExitCode, string Output, string Error) RunSamples(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Samples) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in arguments)
-            start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
+        using Process process = Process.Start(new ProcessStartInfo(Samples, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return (process.ExitCode, output, error.Result);
+    }
+
+    /// <summary>Starts the samples and kills them, as the system does with a process that takes too much memory.</summary>
+    public static void KillSamples(TimeSpan after, params string[] arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(Samples, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        process.OutputDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        if (!process.WaitForExit(after))
+            process.Kill(entireProcessTree: true);
+        process.WaitForExit();
     }
 }

@@ -83,6 +83,91 @@ public class SweepTests
         Assert.Equal(auc, new MLContext().Ranking.EvaluateCtr(file.Load().Transform(validation)).AreaUnderRocCurve);
     }
 
+    [Theory]
+    [InlineData(SweepMetric.AreaUnderRocCurve)]
+    [InlineData(SweepMetric.GroupAreaUnderRocCurve)]
+    [InlineData(SweepMetric.LogLoss)]
+    public void A_sweep_that_was_ended_goes_on_where_it_was_and_ends_as_one_that_was_not(SweepMetric metric)
+    {
+        using TemporaryFolder whole = new(), ended = new();
+        (TrialResult expected, int trained) = Run(whole, metric, trials: 4);
+        Assert.Equal(4, trained);
+        Run(ended, metric, trials: 2);
+        // What a process leaves that is killed while it writes.
+        File.WriteAllText(Path.Combine(ended.Path, "trial-0003.zip.tmp"), "half of a model");
+        File.WriteAllText(Path.Combine(ended.Path, "trial-0003.json.tmp"), "{ half of");
+
+        (TrialResult best, trained) = Run(ended, metric, trials: 4);
+
+        Assert.Equal(2, trained);
+        Assert.Equal((expected.Metric, expected.TrialSettings.TrialId), (best.Metric, best.TrialSettings.TrialId));
+        Assert.Equal(Scores(expected.Model), Scores(best.Model));
+        Assert.Equal(metric == SweepMetric.LogLoss ? best.Metric : -best.Metric, best.Loss);
+        Assert.Equal(Enumerable.Range(1, 4).SelectMany(trial => new[] { $"trial-000{trial}.json", $"trial-000{trial}.zip" }),
+            Directory.GetFiles(ended.Path, "*.*").Select(file => Path.GetFileName(file)!).Where(file => !file.EndsWith(".tmp")).Order());
+    }
+
+    [Fact]
+    public void A_trial_that_cannot_be_read_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        Run(folder, SweepMetric.AreaUnderRocCurve, trials: 1);
+        string file = Path.Combine(folder.Path, "trial-0001.json");
+        File.WriteAllText(file, File.ReadAllText(file)[..40]);
+        Assert.Contains("trial-0001.json' is no finished trial", Assert.Throws<FormatException>(() => Run(folder, SweepMetric.AreaUnderRocCurve, trials: 1)).Message);
+    }
+
+    [Fact]
+    public void A_metric_within_groups_needs_groups()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Throws<ArgumentOutOfRangeException>("GroupColumnName", () => Run(folder, SweepMetric.GroupAreaUnderRocCurve, trials: 1, groupColumnName: null));
+    }
+
+    /// <summary>A small sweep with a folder; returns its best trial and how many it trained.</summary>
+    private static (TrialResult Best, int Trained) Run(TemporaryFolder folder, SweepMetric metric, int trials, string? groupColumnName = "Gender")
+    {
+        var mlContext = new MLContext(seed: 1);
+        var options = (SparseCtrTrainer.Options)TinyClicks.Options("SparseCtr");
+        options.NumberOfEpochs = 1;
+        int trained = 0;
+        TrialResult best = mlContext.Auto().CreateExperiment()
+            .SetTrials(new SweepTrials
+            {
+                Pipeline = TinyClicks.Keys(mlContext).Append(mlContext.Auto().CreateSweepableEstimator<Nothing>((context, _) =>
+                {
+                    trained++;
+                    return context.Transforms.CopyColumns("Copy", "Label");
+                }, new SearchSpace<Nothing>())).Append(mlContext.Auto().SparseCtr(options, SweepSize.Quick)),
+                TrainSet = TinyClicks.View(mlContext, TinyClicks.Rows(300)),
+                ValidationSet = TinyClicks.View(mlContext, TinyClicks.Rows(100, seed: 2)),
+                Folder = folder.Path,
+                Metric = metric,
+                GroupColumnName = groupColumnName,
+            })
+            .SetRandomSearchTuner(seed: 1)
+            .SetMonitor(new Trials(_ => { }))
+            .SetMaxModelToExplore(trials)
+            .Run();
+        return (best, trained);
+    }
+
+    private sealed class Nothing
+    {
+        [BooleanChoice]
+        public bool IsAnything { get; set; }
+    }
+
+    private sealed class TemporaryFolder : IDisposable
+    {
+        public string Path { get; } = Directory.CreateTempSubdirectory().FullName;
+
+        public void Dispose() => Directory.Delete(Path, recursive: true);
+    }
+
+    private float[] Scores(ITransformer model)
+        => TinyClicks.Predict(_mlContext, model, TinyClicks.Rows(20, seed: 3)).Select(prediction => prediction.Score).ToArray();
+
     private static CtrTrainerOptions OptionsOf(ITransformer model) => Parts(model).OfType<CtrTransformer>().Single().Config.Options;
 
     private static IEnumerable<ITransformer> Parts(ITransformer model) => model is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [model];

@@ -1,0 +1,91 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Microsoft.ML.SearchSpace;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>A trial that has been trained and measured: what trial-0001.json says, beside trial-0001.zip, its model.</summary>
+/// <param name="Parameters">What the tuner proposed.</param>
+/// <param name="Seed">The seed of the trial's context; null for none.</param>
+/// <param name="Metric">By what it was compared.</param>
+/// <param name="Value">Of the metric.</param>
+/// <param name="Milliseconds">How long it took.</param>
+/// <param name="Metrics">All that was measured.</param>
+internal sealed record FinishedTrial(JsonObject Parameters, int? Seed, SweepMetric Metric, double Value, double Milliseconds, JsonNode Metrics);
+
+/// <summary>The finished trials of a folder. A trial counts as finished once its .json is there, and that is put there last, under its name at once.</summary>
+internal sealed class TrialFolder
+{
+    private const string Name = "trial";
+
+    private readonly string _path;
+    private readonly List<FinishedTrial> _trials = [];
+
+    /// <exception cref="FormatException">A file of it is not what it should be: the message names it.</exception>
+    public TrialFolder(string path)
+    {
+        _path = path;
+        Directory.CreateDirectory(path);
+        while (File.Exists(PathOf(_trials.Count, "json")))
+            _trials.Add(Read(PathOf(_trials.Count, "json")));
+    }
+
+    private static FinishedTrial Read(string file)
+    {
+        try
+        {
+            return ConfigFile.Parse<FinishedTrial>(Name, File.ReadAllText(file), _ => { });
+        }
+        catch (FormatException problem)
+        {
+            throw new FormatException($"'{file}' is no finished trial: {problem.InnerException?.Message ?? problem.Message} Delete it, and its .zip, to have the trial trained again.", problem);
+        }
+    }
+
+    /// <summary>The trial with such parameters, seed and metric, and where its model is; null where there is none.</summary>
+    public (FinishedTrial Trial, string ModelPath)? Find(JsonObject parameters, int? seed, SweepMetric metric)
+    {
+        int found = _trials.FindIndex(trial => trial.Seed == seed && trial.Metric == metric && JsonNode.DeepEquals(trial.Parameters, parameters));
+        return found < 0 || !File.Exists(PathOf(found, "zip")) ? null : (_trials[found], PathOf(found, "zip"));
+    }
+
+    /// <summary>Keeps a trial, its model first.</summary>
+    /// <param name="trial">The trial.</param>
+    /// <param name="saveModel">Writes the model to a file.</param>
+    public void Add(FinishedTrial trial, Action<string> saveModel)
+    {
+        Replace(PathOf(_trials.Count, "zip"), saveModel);
+        using var text = new StringWriter();
+        ConfigFile.Write(Name, trial, text);
+        Replace(PathOf(_trials.Count, "json"), file =>
+        {
+            using FileStream stream = new(file, FileMode.Create);
+            stream.Write(Encoding.UTF8.GetBytes(text.ToString()));
+            stream.Flush(flushToDisk: true);
+        });
+        _trials.Add(trial);
+    }
+
+    private static void Replace(string file, Action<string> write)
+    {
+        string unfinished = file + ".tmp";
+        write(unfinished);
+        File.Move(unfinished, file, overwrite: true);
+    }
+
+    private string PathOf(int trial, string extension) => Path.Combine(_path, FormattableString.Invariant($"{Name}-{trial + 1:0000}.{extension}"));
+
+    /// <summary>A tuner's parameters as JSON.</summary>
+    public static JsonObject ToJson(Parameter parameters)
+        => new(((IEnumerable<KeyValuePair<string, Parameter>>)parameters).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, ValueOf(pair.Value))));
+
+    private static JsonNode? ValueOf(Parameter parameter) => parameter.ParameterType switch
+    {
+        ParameterType.Object => ToJson(parameter),
+        ParameterType.Integer => parameter.AsType<long>(),
+        ParameterType.Number => parameter.AsType<double>(),
+        ParameterType.Bool => parameter.AsType<bool>(),
+        ParameterType.String => parameter.AsType<string>(),
+        _ => throw new NotSupportedException($"A sweep cannot keep a parameter of type {parameter.ParameterType}."),
+    };
+}
