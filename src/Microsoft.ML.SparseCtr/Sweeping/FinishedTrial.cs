@@ -10,8 +10,11 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="Metric">By what it was compared.</param>
 /// <param name="Value">Of the metric.</param>
 /// <param name="Milliseconds">How long it took.</param>
+/// <param name="ValidationAucs">What the trainer's own validation gave after each epoch; empty where it has none.</param>
+/// <param name="Epochs">The epochs that it was to have; more than it had where it was stopped.</param>
 /// <param name="Metrics">All that was measured.</param>
-internal sealed record FinishedTrial(JsonObject Parameters, int? Seed, SweepMetric Metric, double Value, double Milliseconds, JsonNode Metrics);
+internal sealed record FinishedTrial(
+    JsonObject Parameters, int? Seed, SweepMetric Metric, double Value, double Milliseconds, double[] ValidationAucs, int Epochs, JsonNode Metrics);
 
 /// <summary>The finished trials of a folder. A trial counts as finished once its .json is there, and that is put there last, under its name at once.</summary>
 internal sealed class TrialFolder
@@ -29,6 +32,8 @@ internal sealed class TrialFolder
         while (File.Exists(PathOf(_trials.Count, "json")))
             _trials.Add(Read(PathOf(_trials.Count, "json")));
     }
+
+    public IReadOnlyList<FinishedTrial> Trials => _trials;
 
     private static FinishedTrial Read(string file)
     {

@@ -18,6 +18,18 @@ internal static class Sweep
         nameof(SparseCtrTrainer.Options.LocalWindow), nameof(EtaTrainer.Options.RetrievedBehaviors),
     ];
 
+    /// <summary>Who judges the trainers that are made meanwhile: AutoML makes them, and knows nothing of judges.</summary>
+    private static readonly AsyncLocal<IEpochJudge?> s_judge = new();
+
+    /// <summary>Makes a pipeline whose trainers are judged.</summary>
+    public static T Judged<T>(IEpochJudge judge, Func<T> make)
+    {
+        s_judge.Value = judge;
+        T made = make();
+        s_judge.Value = null;
+        return made;
+    }
+
     /// <param name="options">What is not searched.</param>
     /// <param name="size">What is.</param>
     /// <param name="trainer">Makes the trainer in a trial's context.</param>
@@ -29,7 +41,14 @@ internal static class Sweep
             if (IsSearched(name, size))
                 space.Add(name, option);
         }
-        return new SweepableEstimator((context, parameters) => trainer(context, With(options, parameters)), space);
+        return new SweepableEstimator(Trainer, space);
+
+        CtrTrainer Trainer(MLContext context, Parameter parameters)
+        {
+            CtrTrainer made = trainer(context, With(options, parameters));
+            made.Judge = s_judge.Value;
+            return made;
+        }
     }
 
     private static bool IsSearched(string name, SweepSize size) => size switch

@@ -37,7 +37,8 @@ internal sealed class SweepTrialRunner(MLContext context, SweepTrials trials, Tr
     private (FinishedTrial, ITransformer) Train(Parameter parameters, JsonObject key, int? seed, CancellationToken ct)
     {
         var clock = Stopwatch.StartNew();
-        ITransformer model = trials.Pipeline.BuildFromOption(context, parameters).Fit(trials.TrainSet);
+        var rule = new MedianRule(trials.StopsHopeless ? folder.Trials.Select(other => (other.ValidationAucs, other.Epochs)).ToArray() : []);
+        ITransformer model = Sweep.Judged(rule, () => trials.Pipeline.BuildFromOption(context, parameters)).Fit(trials.TrainSet);
         ct.ThrowIfCancellationRequested();
         CtrMetrics metrics = context.Ranking.EvaluateCtr(model.Transform(trials.ValidationSet), trials.LabelColumnName, groupColumnName: trials.GroupColumnName);
         double value = trials.Metric switch
@@ -48,7 +49,7 @@ internal sealed class SweepTrialRunner(MLContext context, SweepTrials trials, Tr
         };
         if (!double.IsFinite(value))
             throw new InvalidOperationException($"{trials.Metric} is {value} on the validation set: it has no row of one of the two labels, or no group that has both.");
-        var trial = new FinishedTrial(key, seed, trials.Metric, value, clock.Elapsed.TotalMilliseconds, JsonNode.Parse(metrics.ToJson())!);
+        var trial = new FinishedTrial(key, seed, trials.Metric, value, clock.Elapsed.TotalMilliseconds, rule.Aucs, rule.Epochs, JsonNode.Parse(metrics.ToJson())!);
         folder.Add(trial, file => context.Model.Save(model, trials.TrainSet.Schema, file));
         return (trial, model);
     }

@@ -39,6 +39,12 @@ public sealed record SweepTrials
     /// <summary>By what trials are compared. Default: the area under the ROC curve.</summary>
     public SweepMetric Metric { get; init; }
 
+    /// <summary>
+    /// Whether a trial is stopped, and counts with its best epoch, that is after an epoch worse by the trainer's validation AUC than half of at least four finished trials of as many
+    /// epochs were by then. Default: yes.
+    /// </summary>
+    public bool StopsHopeless { get; init; } = true;
+
     /// <summary>The label. Default "Label".</summary>
     public string LabelColumnName { get; init; } = "Label";
 

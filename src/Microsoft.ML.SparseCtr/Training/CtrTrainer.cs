@@ -37,6 +37,9 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
 
     internal CtrTrainerOptions TrainerOptions => _options;
 
+    /// <summary>Asked after each epoch whether to go on; null goes on.</summary>
+    internal IEpochJudge? Judge { get; set; }
+
     /// <summary>
     /// Trains on a view; the latest rows, as many as <see cref="CtrTrainerOptions.ValidationFraction"/> says, are kept for validation.
     /// </summary>
@@ -69,7 +72,7 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
         int seed = _options.Seed ?? MLNetInternals.SeedOf(_host) ?? Random.Shared.Next();
         torch.Device device = Devices.Choose(_host, channel);
 
-        return new CtrTransformer(_host, new TrainingRun(_host, channel, config, seed, device, _progress, _cancellationToken).Train(trainData, validationData));
+        return new CtrTransformer(_host, new TrainingRun(_host, channel, config, seed, device, _progress, Judge, _cancellationToken).Train(trainData, validationData));
     }
 
     /// <inheritdoc/>

@@ -10,7 +10,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>One training, from the first look at the data to the best weights.</summary>
 internal sealed class TrainingRun(
-    IHost host, IChannel channel, CtrConfig untrained, int seed, Device device, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    IHost host, IChannel channel, CtrConfig untrained, int seed, Device device, IProgress<TrainingProgress>? progress, IEpochJudge? judge, CancellationToken cancellationToken)
 {
     /// <summary>Batches that are read from the data and packed while the network computes.</summary>
     private const int BatchesAhead = 4;
@@ -84,6 +84,11 @@ internal sealed class TrainingRun(
             if (epoch - best.Epoch >= _options.EarlyStoppingPatience)
             {
                 channel.Info(MessageSensitivity.None, $"Stopped early: no better validation AUC for {_options.EarlyStoppingPatience} epochs.");
+                break;
+            }
+            if (judge?.IsHopeless(done) == true)
+            {
+                channel.Info(MessageSensitivity.None, "Stopped early: at this epoch, the sweep's other trials were better.");
                 break;
             }
         }

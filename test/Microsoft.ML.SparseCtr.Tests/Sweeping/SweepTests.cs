@@ -107,6 +107,19 @@ public class SweepTests
             Directory.GetFiles(ended.Path, "*.*").Select(file => Path.GetFileName(file)!).Where(file => !file.EndsWith(".tmp")).Order());
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Trials_that_fall_behind_are_stopped_where_that_is_wanted(bool areStopped)
+    {
+        using var folder = new TemporaryFolder();
+        Run(folder, SweepMetric.AreaUnderRocCurve, trials: 9, epochs: 3, stopsHopeless: areStopped);
+        IReadOnlyList<FinishedTrial> trials = new TrialFolder(folder.Path).Trials;
+        Assert.All(trials, trial => Assert.Equal(3, trial.Epochs));
+        Assert.All(trials.Take(4), trial => Assert.Equal(3, trial.ValidationAucs.Length));
+        Assert.Equal(areStopped, trials.Any(trial => trial.ValidationAucs.Length < 3));
+    }
+
     [Fact]
     public void A_trial_that_cannot_be_read_is_named()
     {
@@ -125,11 +138,11 @@ public class SweepTests
     }
 
     /// <summary>A small sweep with a folder; returns its best trial and how many it trained.</summary>
-    private static (TrialResult Best, int Trained) Run(TemporaryFolder folder, SweepMetric metric, int trials, string? groupColumnName = "Gender")
+    private static (TrialResult Best, int Trained) Run(TemporaryFolder folder, SweepMetric metric, int trials, string? groupColumnName = "Gender", int epochs = 1, bool stopsHopeless = true)
     {
         var mlContext = new MLContext(seed: 1);
         var options = (SparseCtrTrainer.Options)TinyClicks.Options("SparseCtr");
-        options.NumberOfEpochs = 1;
+        options.NumberOfEpochs = epochs;
         int trained = 0;
         TrialResult best = mlContext.Auto().CreateExperiment()
             .SetTrials(new SweepTrials
@@ -144,6 +157,7 @@ public class SweepTests
                 Folder = folder.Path,
                 Metric = metric,
                 GroupColumnName = groupColumnName,
+                StopsHopeless = stopsHopeless,
             })
             .SetRandomSearchTuner(seed: 1)
             .SetMonitor(new Trials(_ => { }))
