@@ -22,6 +22,7 @@ kind_file=artifacts/build-kind.props
 native=artifacts/native
 offline_packages=(g++ cmake libtorch-dev libopenblas0-openmp)
 pytorch_packages=(python3-torch libopenblas0-openmp)
+test_packages=(chromium)
 
 say() { printf '%s\n' "build.sh: $*"; }
 fail() { printf '%s\n' "build.sh: $*" >&2; exit 1; }
@@ -118,6 +119,16 @@ prepare_pytorch() {
     /usr/bin/python3 -c 'import torch' 2>/dev/null || fail "/usr/bin/python3 has no PyTorch to compare with: install it (on Debian ${pytorch_packages[*]}), or name another benchmark"
 }
 
+# One test looks at a page in a browser; without one it is skipped.
+prepare_browser() {
+    local browser
+    for browser in chromium chromium-browser google-chrome; do
+        ! command -v "$browser" >/dev/null || return 0
+    done
+    command -v apt-get >/dev/null && (install_debian_packages "${test_packages[@]}") && return 0
+    say "no ${test_packages[*]} could be installed: the test that looks at a page in a browser is skipped"
+}
+
 # Installs those of the packages that are missing.
 install_debian_packages() {
     local missing=() package
@@ -183,6 +194,7 @@ runs_pytorch() {
 # Runs every test project and adds up what the runners report; fails when a test fails, a run breaks off, or none ran.
 run_tests() {
     local status=0 log passed failed skipped
+    prepare_browser
     log=$(mktemp)
     dotnet test "$solution" -c Release 2>&1 | tee "$log" || status=1
     if [[ $kind == offline ]]; then

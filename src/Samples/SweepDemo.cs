@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.AutoML;
+using Microsoft.ML.SearchSpace;
 using Microsoft.ML.SparseCtr;
 using static System.FormattableString;
 
@@ -23,22 +24,26 @@ internal static class SweepDemo
             _ => throw new ArgumentException("A sweep is for --trainer SparseCtr or Eta."),
         };
 
+        var trials = new SweepTrials
+        {
+            Pipeline = Demo.Features(mlContext, log, options).Append(trainer),
+            TrainSet = split.TrainSet,
+            ValidationSet = split.ValidationSet!,
+            Folder = arguments.TrialsFolder,
+        };
         TrialResult best = mlContext.Auto().CreateExperiment()
-            .SetTrials(new SweepTrials
-            {
-                Pipeline = Demo.Features(mlContext, log, options).Append(trainer),
-                TrainSet = split.TrainSet,
-                ValidationSet = split.ValidationSet!,
-                Folder = arguments.TrialsFolder,
-            })
+            .SetTrials(trials)
             .SetRandomSearchTuner(seed: arguments.Seed)
-            .SetMonitor(new TrialLines())
+            .SetMonitor<IMonitor>(Console.IsOutputRedirected ? new TrialLines() : new TrialTable())
             .SetMaxModelToExplore(arguments.Trials)
             .RunAsync().GetAwaiter().GetResult();
 
+        string report = Path.Combine(arguments.TrialsFolder, "report.html");
+        trials.WriteReport(report);
+        Console.WriteLine($"report: {Path.GetFullPath(report)}");
         mlContext.Model.Save(best.Model, log.Schema, arguments.ModelPath);
         double auc = mlContext.Ranking.EvaluateCtr(best.Model.Transform(split.TestSet)).AreaUnderRocCurve;
-        Console.WriteLine(Invariant($"result: best=trial-{best.TrialSettings.TrialId + 1:0000} validation_auc={best.Metric:F4} test_auc={auc:F4} model={arguments.ModelPath}"));
+        Console.WriteLine(Invariant($"result: best={NameOf(best.TrialSettings)} validation_auc={best.Metric:F4} test_auc={auc:F4} model={arguments.ModelPath}"));
     }
 
     /// <summary>A line per trial, and none of their models kept.</summary>
@@ -49,7 +54,7 @@ internal static class SweepDemo
         public void ReportRunningTrial(TrialSettings settings) => _clock.Restart();
 
         public void ReportCompletedTrial(TrialResult result)
-            => Console.WriteLine(Invariant($"trial-{result.TrialSettings.TrialId + 1:0000}: validation AUC {result.Metric:F4}, ")
+            => Console.WriteLine(Invariant($"{NameOf(result.TrialSettings)}: validation AUC {result.Metric:F4}, ")
                 + Invariant($"trained in {result.DurationInMilliseconds / 1_000:F1} s, ready after {_clock.Elapsed.TotalSeconds:F1} s"));
 
         public void ReportBestTrial(TrialResult result)
@@ -57,6 +62,58 @@ internal static class SweepDemo
         }
 
         public void ReportFailTrial(TrialSettings settings, Exception? exception = null)
-            => Console.Error.WriteLine($"trial-{settings.TrialId + 1:0000} failed: {exception?.Message}");
+            => Console.Error.WriteLine($"{NameOf(settings)} failed: {exception?.Message}");
     }
+
+    /// <summary>For a terminal: the best trial, the latest ones and the one that is being trained, drawn again in place. Keeps no model.</summary>
+    private sealed class TrialTable : IMonitor
+    {
+        private const int Latest = 10;
+
+        private readonly List<(double Auc, string Line)> _trials = [];
+        private int _drawn;
+
+        public void ReportRunningTrial(TrialSettings settings) => Draw($"{NameOf(settings),-12}training            {ParametersOf(settings)}");
+
+        public void ReportCompletedTrial(TrialResult result)
+        {
+            _trials.Add((result.Metric, Invariant($"{NameOf(result.TrialSettings),-12}{result.Metric,-8:F4}{result.DurationInMilliseconds / 1_000,8:F1} s  {ParametersOf(result.TrialSettings)}")));
+            Draw("");
+        }
+
+        public void ReportBestTrial(TrialResult result)
+        {
+        }
+
+        public void ReportFailTrial(TrialSettings settings, Exception? exception = null)
+        {
+            _trials.Add((double.NegativeInfinity, $"{NameOf(settings),-12}failed: {exception?.Message.ReplaceLineEndings(" ")}"));
+            Draw("");
+        }
+
+        private void Draw(string running)
+        {
+            string[] lines =
+            [
+                $"{"trial",-12}{"AUC",-8}{"time",10}",
+                .. _trials.Count > Latest ? ["..."] : Array.Empty<string>(),
+                .. _trials.TakeLast(Latest).Select(trial => trial.Line),
+                running,
+                _trials.Count > 0 ? $"best: {_trials.MaxBy(trial => trial.Auc).Line}" : "",
+            ];
+            // Up to where it began, and clear what is there. A line that wrapped would take more than one.
+            int width = Math.Max(20, Console.WindowWidth - 1);
+            Console.Write((_drawn > 0 ? $"\e[{_drawn}A\e[J" : "") + string.Concat(lines.Select(line => line[..Math.Min(line.Length, width)] + Environment.NewLine)));
+            _drawn = lines.Length;
+        }
+    }
+
+    private static string NameOf(TrialSettings settings) => Invariant($"trial-{settings.TrialId + 1:0000}");
+
+    /// <summary>What a trial tries: the numbers under each estimator's name.</summary>
+    private static string ParametersOf(TrialSettings settings)
+        => string.Join("  ", Nested(settings.Parameter["_pipeline_"]).Where(estimator => estimator.Value.ParameterType == ParameterType.Object)
+            .SelectMany(estimator => Nested(estimator.Value)).Select(option => Invariant($"{option.Key} {option.Value.AsType<double>():G3}")));
+
+    private static IEnumerable<KeyValuePair<string, Parameter>> Nested(Parameter parameter) => parameter;
 }

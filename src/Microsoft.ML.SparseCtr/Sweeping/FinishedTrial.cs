@@ -13,8 +13,10 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="ValidationAucs">What the trainer's own validation gave after each epoch; empty where it has none.</param>
 /// <param name="Epochs">The epochs that it was to have; more than it had where it was stopped.</param>
 /// <param name="Metrics">All that was measured.</param>
+/// <param name="Trainer">The class of its trainer, such as SparseCtrTrainer; null where none is of this library.</param>
 internal sealed record FinishedTrial(
-    JsonObject Parameters, int? Seed, SweepMetric Metric, double Value, double Milliseconds, double[] ValidationAucs, int Epochs, JsonNode Metrics);
+    JsonObject Parameters, int? Seed, SweepMetric Metric, double Value, double Milliseconds, double[] ValidationAucs, int Epochs, JsonNode Metrics,
+    string? Trainer = null);
 
 /// <summary>The finished trials of a folder. A trial counts as finished once its .json is there, and that is put there last, under its name at once.</summary>
 internal sealed class TrialFolder
@@ -71,14 +73,19 @@ internal sealed class TrialFolder
         _trials.Add(trial);
     }
 
-    private static void Replace(string file, Action<string> write)
+    /// <summary>Writes a file under another name and then renames it, so that it is there whole or not at all.</summary>
+    public static void Replace(string file, Action<string> write)
     {
         string unfinished = file + ".tmp";
         write(unfinished);
         File.Move(unfinished, file, overwrite: true);
     }
 
-    private string PathOf(int trial, string extension) => Path.Combine(_path, FormattableString.Invariant($"{Name}-{trial + 1:0000}.{extension}"));
+    private string PathOf(int trial, string extension) => Path.Combine(_path, $"{NameOf(trial)}.{extension}");
+
+    /// <summary>The name of a trial's files, without their extension.</summary>
+    /// <param name="trial">Its place, from 0.</param>
+    public static string NameOf(int trial) => FormattableString.Invariant($"{Name}-{trial + 1:0000}");
 
     /// <summary>A tuner's parameters as JSON.</summary>
     public static JsonObject ToJson(Parameter parameters)

@@ -49,10 +49,15 @@ internal sealed class SweepTrialRunner(MLContext context, SweepTrials trials, Tr
         };
         if (!double.IsFinite(value))
             throw new InvalidOperationException($"{trials.Metric} is {value} on the validation set: it has no row of one of the two labels, or no group that has both.");
-        var trial = new FinishedTrial(key, seed, trials.Metric, value, clock.Elapsed.TotalMilliseconds, rule.Aucs, rule.Epochs, JsonNode.Parse(metrics.ToJson())!);
+        var trial = new FinishedTrial(key, seed, trials.Metric, value, clock.Elapsed.TotalMilliseconds, rule.Aucs, rule.Epochs, JsonNode.Parse(metrics.ToJson())!,
+            TrainerOf(model));
         folder.Add(trial, file => context.Model.Save(model, trials.TrainSet.Schema, file));
         return (trial, model);
     }
+
+    private static string? TrainerOf(ITransformer model) => Parts(model).OfType<CtrTransformer>().LastOrDefault()?.Config.Options.GetType().DeclaringType!.Name;
+
+    private static IEnumerable<ITransformer> Parts(ITransformer model) => model is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [model];
 
     public void Dispose()
     {

@@ -51,6 +51,19 @@ public sealed record SweepTrials
     /// <summary>The groups of <see cref="SweepMetric.GroupAreaUnderRocCurve"/>, such as users; null for none.</summary>
     public string? GroupColumnName { get; init; }
 
+    /// <summary>
+    /// Writes a report of the folder's finished trials by <see cref="Metric"/>: one HTML file, which needs nothing else to be read, with a table of the trials, parallel
+    /// coordinates, learning curves, the importance of parameters and the best configuration as C#. It may be written at any time, during a sweep too.
+    /// </summary>
+    /// <param name="path">The file; one that is there is replaced.</param>
+    /// <exception cref="FormatException">The folder has a trial that cannot be read: the message names the file.</exception>
+    /// <exception cref="InvalidOperationException">The folder has no finished trial by this metric.</exception>
+    public void WriteReport(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        SweepReport.Write(path, Folder, Metric);
+    }
+
     internal void Check()
     {
         ArgumentNullException.ThrowIfNull(Pipeline);
