@@ -47,8 +47,7 @@ internal sealed class Plan
     public IEnumerable<Experiment> Experiments => Tuning.Select(variant => variant.Experiments.First())
         .Concat(SeedAfterSeed(Main.SelectMany(table => table)))
         .Concat(SeedAfterSeed(Ablations.SelectMany(table => table)))
-        .Concat(SeedAfterSeed(Ladder))
-        .Concat(SeedAfterSeed(HistoryLengths.OrderBy(variant => variant.Options is DenseAttentionTrainer.Options)))
+        .Concat(SeedAfterSeed(Ladder.Concat(HistoryLengths.OrderBy(variant => variant.Options is DenseAttentionTrainer.Options))))
         .DistinctBy(experiment => experiment.Id);
 
     /// <summary>So that a part of them compares all variants over the same seeds.</summary>
