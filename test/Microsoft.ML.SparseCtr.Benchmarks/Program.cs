@@ -1,7 +1,7 @@
 using Microsoft.ML.SparseCtr.Benchmarks;
 
 // usage: Microsoft.ML.SparseCtr.Benchmarks [BENCHMARK] [--events N] [--rows N] [--data FOLDER] [--json FILE]; without a name, all benchmarks
-//    or: Microsoft.ML.SparseCtr.Benchmarks --quality [--data FOLDER] [--minutes N]; begins no further experiment after N minutes
+//    or: Microsoft.ML.SparseCtr.Benchmarks --quality [--data FOLDER] [--minutes N]; begins no further experiment after N minutes, and with 0 writes the reports alone
 const string quality = "--quality";
 var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000, ["--minutes"] = int.MaxValue };
 var paths = new Dictionary<string, string?> { ["--data"] = null, ["--json"] = null };
@@ -30,7 +30,7 @@ try
     {
         string name = args[i];
         if (numbers.ContainsKey(name))
-            numbers[name] = i + 1 < args.Length && int.TryParse(args[++i], out int number) && number > 0 ? number : throw new ArgumentException($"{name} needs a positive number.");
+            numbers[name] = i + 1 < args.Length && int.TryParse(args[++i], out int number) && (number > 0 || number == 0 && name == "--minutes") ? number : throw new ArgumentException($"{name} needs a positive number.");
         else if (paths.ContainsKey(name))
             paths[name] = i + 1 < args.Length ? args[++i] : throw new ArgumentException($"{name} needs a path.");
         else
