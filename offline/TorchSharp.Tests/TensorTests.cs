@@ -99,7 +99,7 @@ public class TensorTests
     public void Of_tensors_of_several_dimensions_an_empty_one_has_no_array()
     {
         Assert.Empty(torch.zeros(0).data<float>().ToArray());
-        Assert.Throws<ArgumentOutOfRangeException>(() => torch.zeros(3, 0).data<float>().ToArray());
+        Assert.Throws<ArgumentOutOfRangeException>(() => torch.zeros(new long[] { 3, 0 }).data<float>().ToArray());
     }
 
     [Fact]
