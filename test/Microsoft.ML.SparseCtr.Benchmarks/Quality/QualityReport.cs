@@ -190,7 +190,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
             return None;
         (double low, double high) = UserBootstrap.Interval(these.Select(Areas).ToArray(), others.Select(Areas).ToArray());
         double difference = these.Average(result => result.Auc) - others.Average(result => result.Auc);
-        return Invariant($"{difference:+0.0000;-0.0000} ({low:+0.0000;-0.0000} to {high:+0.0000;-0.0000})");
+        return Invariant($"{difference:+0.0000;-0.0000;0.0000} ({low:+0.0000;-0.0000;0.0000} to {high:+0.0000;-0.0000;0.0000})");
 
         static int Seed(Result result) => result.Seed;
 
