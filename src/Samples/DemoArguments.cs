@@ -30,8 +30,11 @@ internal sealed record DemoArguments
     /// <summary>Trials of a sweep.</summary>
     public int Trials { get; private init; } = 12;
 
-    /// <summary>Where a sweep keeps them.</summary>
-    public string TrialsFolder { get; private init; } = "trials";
+    /// <summary>Where a sweep keeps them; null for a folder of its own for each trainer, data and options, as trials of others would be taken for its own.</summary>
+    public string? Folder { get; private init; }
+
+    public string TrialsFolder => Folder ?? Path.Combine("trials", string.Join('-',
+        [NewOptions().GetType().DeclaringType!.Name, DataFolder is null ? $"generated-{Users}" : "movielens", .. Options.Select(option => $"{option.Option.Name}={option.Value}")]));
 
     /// <summary>Makes options of the trainer that was asked for.</summary>
     public Func<CtrTrainerOptions> NewOptions { get; private init; } = s_trainers["SparseCtr"];
@@ -61,7 +64,7 @@ internal sealed record DemoArguments
                 "--model" => result with { ModelPath = Value(ref i) },
                 "--seed" => result with { Seed = Number(ref i) },
                 "--trials" => result with { Trials = Number(ref i) },
-                "--folder" => result with { TrialsFolder = Value(ref i) },
+                "--folder" => result with { Folder = Value(ref i) },
                 "--trainer" => result with { NewOptions = Trainer(Value(ref i)) },
                 "--set" => Set(Value(ref i)),
                 ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer, --set, --trials or --folder."),

@@ -2,7 +2,7 @@ using SparseCtr.Samples;
 
 // usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--trainer NAME] [--set OPTION=NUMBER]...
 //        Samples score [--data FOLDER | --users N] [--model ctr.zip]
-//        Samples sweep [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--trainer NAME] [--set OPTION=NUMBER]... [--trials N] [--folder trials]
+//        Samples sweep [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--trainer NAME] [--set OPTION=NUMBER]... [--trials N] [--folder FOLDER]
 try
 {
     DemoArguments arguments = DemoArguments.Parse(args);
