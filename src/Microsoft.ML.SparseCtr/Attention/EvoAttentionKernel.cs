@@ -22,9 +22,6 @@ internal sealed unsafe class EvoAttentionKernel
     private int _parts;
     private int _next;
 
-    /// <summary>Threads of one call, at most; it holds for the whole process, as libtorch's number does.</summary>
-    public static int Threads { get; set; } = Environment.ProcessorCount;
-
     public required EvoAttentionPlan Plan { get; init; }
 
     /// <summary>Whether the candidates are the only queries, as in the last block; otherwise all tokens are.</summary>
@@ -75,7 +72,7 @@ internal sealed unsafe class EvoAttentionKernel
     public void Run()
     {
         (long all, long largest) = CountPairs();
-        int threads = (int)Math.Clamp(all / PairsPerThread, 1, Threads);
+        int threads = ThreadCount.For(all, PairsPerThread);
         // Where a request is more than half of a thread's share, its heads are shared out, but no further than among the threads: heads of one
         // piece share what depends on times alone.
         int most = Math.Min(Heads, threads);

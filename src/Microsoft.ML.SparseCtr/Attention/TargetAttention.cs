@@ -117,7 +117,7 @@ internal sealed unsafe class TargetAttentionFunction : autograd.SingleTensorFunc
 
         public void Run()
         {
-            int threads = (int)Math.Clamp((long)places.Length * _d / NumbersPerThread, 1, Math.Min(heads, EvoAttentionKernel.Threads));
+            int threads = Math.Min(heads, ThreadCount.For((long)places.Length * _d, NumbersPerThread));
             if (threads == 1)
                 ComputeHeads(0, heads);
             else

@@ -59,7 +59,7 @@ internal sealed class EtaNetwork : CtrNetwork
 
         var retrieved = new SeenBehaviors(plan.CandidateCount, Math.Min(_options.RetrievedBehaviors, plan.Pasts.Max(past => past.Count)));
         long comparisons = words * plan.Pasts.Sum(past => (long)past.Count);
-        int threads = (int)Math.Clamp(comparisons / ComparisonsPerThread, 1, EvoAttentionKernel.Threads);
+        int threads = ThreadCount.For(comparisons, ComparisonsPerThread);
         Parallel.For(0, plan.CandidateCount, new ParallelOptions { MaxDegreeOfParallelism = threads }, candidate =>
         {
             Interval past = plan.Pasts[candidate];

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.ML.SearchSpace;
 
 namespace Microsoft.ML.SparseCtr;
@@ -16,7 +17,12 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="Trainer">The class of its trainer, such as SparseCtrTrainer; null where none is of this library.</param>
 internal sealed record FinishedTrial(
     JsonObject Parameters, int? Seed, SweepMetric Metric, double Value, double Milliseconds, double[] ValidationAucs, int Epochs, JsonNode Metrics,
-    string? Trainer = null);
+    string? Trainer = null)
+{
+    /// <summary>What tuners minimize: the smaller, the better.</summary>
+    [JsonIgnore]
+    public double Loss => Metric == SweepMetric.LogLoss ? Value : -Value;
+}
 
 /// <summary>The finished trials of a folder. A trial counts as finished once its .json is there, and that is put there last, under its name at once.</summary>
 internal sealed class TrialFolder

@@ -50,7 +50,8 @@ internal static class SweepReport
     {
         Parameter[] parameters = ParametersOf(trials.Select(pair => pair.Trial).ToArray());
         double[] values = trials.Select(pair => pair.Trial.Value).ToArray();
-        int best = Array.IndexOf(values, metric == SweepMetric.LogLoss ? values.Min() : values.Max());
+        double[] losses = trials.Select(pair => pair.Trial.Loss).ToArray();
+        int best = Array.IndexOf(losses, losses.Min());
         return new
         {
             Metric = metric switch

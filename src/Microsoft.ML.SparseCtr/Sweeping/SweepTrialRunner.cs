@@ -28,7 +28,7 @@ internal sealed class SweepTrialRunner(MLContext context, SweepTrials trials, Tr
         {
             TrialSettings = settings,
             Metric = trial.Value,
-            Loss = trials.Metric == SweepMetric.LogLoss ? trial.Value : -trial.Value,
+            Loss = trial.Loss,
             DurationInMilliseconds = trial.Milliseconds,
             Model = model,
         };

@@ -195,27 +195,6 @@ internal sealed class TrainingRun(
     }
 }
 
-/// <summary>Sets the number of threads of libtorch and that of the attention kernel, which the whole process shares, until it is disposed.</summary>
-internal sealed class ThreadCount : IDisposable
-{
-    private readonly (int LibTorch, int Kernel) _before = (OfLibTorch, EvoAttentionKernel.Threads);
-
-    public ThreadCount(int threads) => (OfLibTorch, EvoAttentionKernel.Threads) = (threads, threads);
-
-    /// <summary>Threads of libtorch.</summary>
-    public static int OfLibTorch
-    {
-        get => get_num_threads();
-        set
-        {
-            if (value != get_num_threads())
-                set_num_threads(value);
-        }
-    }
-
-    public void Dispose() => (OfLibTorch, EvoAttentionKernel.Threads) = _before;
-}
-
 /// <summary>Rises linearly, then falls to zero along a half cosine.</summary>
 internal sealed class LearningRateSchedule(double peak, double warmupFraction, long steps)
 {

@@ -163,15 +163,15 @@ public class EvoAttentionKernelTests
 
         Dictionary<string, Tensor> WithThreads(int threads)
         {
-            int before = EvoAttentionKernel.Threads;
-            EvoAttentionKernel.Threads = threads;
+            int before = ThreadCount.OfKernels;
+            ThreadCount.OfKernels = threads;
             try
             {
                 return Attend();
             }
             finally
             {
-                EvoAttentionKernel.Threads = before;
+                ThreadCount.OfKernels = before;
             }
         }
 

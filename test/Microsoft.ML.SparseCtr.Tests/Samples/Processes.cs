@@ -10,7 +10,7 @@ internal static class Processes
     /// <summary>Runs the samples to their end.</summary>
     public static (int ExitCode, string Output, string Error) RunSamples(params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(Samples, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process = StartSamples(arguments);
         Task<string> error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
@@ -20,7 +20,7 @@ internal static class Processes
     /// <summary>Starts the samples and kills them, as the system does with a process that takes too much memory.</summary>
     public static void KillSamples(TimeSpan after, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(Samples, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process = StartSamples(arguments);
         process.OutputDataReceived += (_, _) => { };
         process.ErrorDataReceived += (_, _) => { };
         process.BeginOutputReadLine();
@@ -29,4 +29,7 @@ internal static class Processes
             process.Kill(entireProcessTree: true);
         process.WaitForExit();
     }
+
+    private static Process StartSamples(string[] arguments)
+        => Process.Start(new ProcessStartInfo(Samples, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
 }
