@@ -12,7 +12,7 @@ internal sealed class Dataset
     /// <param name="clicks">The log, and the options that were chosen for it.</param>
     /// <param name="trainedShare">The share of the rows before the test rows, the latest, to train on; histories and rates reach back over all.</param>
     /// <param name="tunedOn">The data whose learning rates are taken; null to tune on this.</param>
-    private Dataset(ClickData clicks, double trainedShare = 1, Dataset? tunedOn = null)
+    public Dataset(ClickData clicks, double trainedShare = 1, Dataset? tunedOn = null)
     {
         (Clicks, _trainedShare, TunedOn) = (clicks, trainedShare, tunedOn ?? this);
         IDataView test = Split(new MLContext(seed: 1)).Test;
