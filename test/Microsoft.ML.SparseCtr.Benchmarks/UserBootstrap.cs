@@ -2,7 +2,8 @@ namespace Microsoft.ML.SparseCtr.Benchmarks;
 
 /// <summary>
 /// How sure differences of AUC are: users are drawn with replacement, again and again, and all scorings are measured on the same draws. Rows of
-/// one user are not independent of each other, so that drawing rows would make too much of them.
+/// one user are not independent of each other, so that drawing rows would make too much of them. So are the trainings of each of the two that are
+/// compared: another seed is as much chance as another user.
 /// </summary>
 internal sealed class UserBootstrap
 {
@@ -36,11 +37,16 @@ internal sealed class UserBootstrap
         return _timesDrawn.Select(times => Area(order, scores, times)).ToArray();
     }
 
-    /// <summary>The middle 95% of the differences of two scorings, each the mean of several.</summary>
+    /// <summary>The middle 95% of the differences of two models' AUCs, each the mean over its trainings.</summary>
+    /// <param name="areas">For each training of the one, its AUC in each draw of users.</param>
+    /// <param name="others">The same of the other.</param>
     public static (double Low, double High) Interval(IReadOnlyList<double[]> areas, IReadOnlyList<double[]> others)
     {
-        double[] differences = Enumerable.Range(0, Draws).Select(draw => areas.Average(area => area[draw]) - others.Average(area => area[draw])).Order().ToArray();
+        var random = new Random(2);
+        double[] differences = Enumerable.Range(0, Draws).Select(draw => Mean(areas, draw) - Mean(others, draw)).Order().ToArray();
         return (differences[Draws / 40], differences[Draws - 1 - Draws / 40]);
+
+        double Mean(IReadOnlyList<double[]> trainings, int draw) => trainings.Average(_ => trainings[random.Next(trainings.Count)][draw]);
     }
 
     private double Area(int[] order, float[] scores, int[] times)

@@ -48,7 +48,7 @@ internal sealed class Dataset
         return new Datasets(
             generated,
             movieLensFolder is null ? null : new Dataset(MovieLens.Load(movieLensFolder)),
-            new Dataset(Longer("generated, 390 events", users: 300, pagesPerUser: 130, options => options.HistoryLength = 400), tunedOn: generated),
+            new Dataset(Longer("generated, 390 events", users: 300, pagesPerUser: 130, options => options.HistoryLength = 400)),
             new Dataset(Longer("generated, 2,400 events", users: 100, pagesPerUser: 800, options => (options.NumberOfEpochs, options.BatchSize) = (3, 64)), trainedShare: 0.25, generated));
     }
 

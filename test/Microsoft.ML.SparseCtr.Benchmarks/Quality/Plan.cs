@@ -20,12 +20,12 @@ internal sealed class Plan
     public Plan(Datasets data, ResultLog results)
     {
         _results = results;
-        Dataset[] tuned = data.MovieLens is null ? [data.Generated] : [data.Generated, data.MovieLens];
+        Dataset[] tuned = data.MovieLens is null ? [data.Generated, data.Generated390] : [data.Generated, data.MovieLens, data.Generated390];
         Tuning = [.. tuned.SelectMany(on => s_models.SelectMany(options => TuningOf(on, options)))];
-        Main = [.. tuned.Append(data.Generated390).Select(MainTable)];
-        Ablations = [SparseCtrAblations(data.Generated390)];
+        Main = [.. tuned.Select(MainTable)];
+        Ablations = [SparseCtrAblations(data.Generated390, tunedOn: data.Generated)];
         if (data.MovieLens is not null)
-            Ablations.Add(SparseCtrAblations(data.MovieLens)[..^SizesOfAttention]);
+            Ablations.Add(SparseCtrAblations(data.MovieLens, tunedOn: data.MovieLens)[..^SizesOfAttention]);
         HistoryLengths = [.. s_historyLengths.SelectMany(length => s_models.Select(options => OfLength(data.Generated2400, options, length)))];
         Ladder = [.. SparseCtrLadder(data.Generated)];
     }
@@ -67,10 +67,10 @@ internal sealed class Plan
     /// <summary>What tuning goes by: that of the first seed.</summary>
     public double? ValidationAucOf(Variant variant) => _results.Of(variant.Experiments.First())?.ValidationAuc;
 
-    private TOptions OptionsFor<TOptions>(Dataset data, TOptions model) where TOptions : CtrTrainerOptions
+    private TOptions OptionsFor<TOptions>(Dataset data, TOptions model, Dataset? tunedOn = null) where TOptions : CtrTrainerOptions
     {
         TOptions options = Demo.OptionsFor(data.Clicks, (TOptions)(model with { }));
-        options.LearningRate = Tuned(data, NameOf(model))?.Options!.LearningRate ?? options.LearningRate;
+        options.LearningRate = Tuned(tunedOn ?? data, NameOf(model))?.Options!.LearningRate ?? options.LearningRate;
         return options;
     }
 
@@ -84,14 +84,16 @@ internal sealed class Plan
     /// <summary>The last of the ablations, which are for long histories.</summary>
     private const int SizesOfAttention = 6;
 
-    private Variant[] SparseCtrAblations(Dataset data)
+    /// <summary>Of one block, with the learning rate of data on which networks of one block were tuned.</summary>
+    private Variant[] SparseCtrAblations(Dataset data, Dataset tunedOn)
     {
-        SparseCtrTrainer.Options all = OptionsFor(data, new SparseCtrTrainer.Options()) with { NumberOfBlocks = 1, NumberOfChunks = 16, LocalWindow = 32 };
+        SparseCtrTrainer.Options all = OptionsFor(data, new SparseCtrTrainer.Options(), tunedOn) with { NumberOfBlocks = 1, NumberOfChunks = 16, LocalWindow = 32 };
         return
         [
             new("SparseCtr, P = 16, r = 4, w = 32", data, all),
             .. new[] { AttentionBranches.Global, AttentionBranches.Transition, AttentionBranches.Local }.Select(branch =>
                 new Variant($"without the {branch.ToString().ToLowerInvariant()} branch", data, all with { Branches = AttentionBranches.All & ~branch })),
+            new("with the local branch alone", data, all with { Branches = AttentionBranches.Local }),
             .. new[] { TemporalTerms.Elapsed, TemporalTerms.Hour, TemporalTerms.Weekend }.Select(term =>
                 new Variant($"without RelTemporal's {term.ToString().ToLowerInvariant()} term", data, all with { TemporalTerms = TemporalTerms.All & ~term })),
             new("chunks of equal counts", data, all with { Chunking = ChunkingPolicy.EqualCounts }),

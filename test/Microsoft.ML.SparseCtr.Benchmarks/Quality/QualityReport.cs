@@ -47,7 +47,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
         }
         Add("* The latest 10% of the rows are the test; of the others, the latest ninth chooses the epoch, and the learning rate.");
         Add("* ± is the standard deviation over the seeds 1, 2 and 3; where there are fewer, it says so.");
-        Add("* Differences are of the means over the seeds; their 95% intervals are from a paired bootstrap over the users of the test rows (1,000 draws).");
+        Add("* Differences are of the means over the seeds; their 95% intervals are from a bootstrap over the users of the test rows, the same for both, and over the seeds of each (1,000 draws).");
         Add("* SparseCtr and DenseAttention have one block, in which candidates alone attend, but on the longer generated logs two, in which behaviors attend to each other.");
         Add("* Fit times and scoring times include histories and rates. They come from a machine whose speed fluctuates: compare them roughly.");
         Add("* FLOPs are two per multiply-add of scoring one candidate from scratch with a full history (`Quality/Flops.cs`); ETA also compares");
@@ -80,7 +80,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
         Add("## Learning rates");
         Add();
         Add("Equal effort for all models: three rates, seed 1; the one with the best validation AUC, in bold, is the model's in all other tables. The");
-        Add("longer generated logs take those of the short one. Epochs and dropouts are the same for all: those that had been chosen for SparseCtr's demo.");
+        Add("log of 2,400 events takes those of the short one, and so do the ablations, which have one block. Epochs and dropouts are the same for all: those that had been chosen for SparseCtr's demo.");
         Add("Validation AUC:");
         Add();
         Variant[][] rows = [.. plan.Tuning.GroupBy(variant => (variant.Data.Name, variant.Name)).Select(rates => rates.ToArray())];
