@@ -10,7 +10,7 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class FusedDropout(double probability) : nn.Module<Tensor, Tensor>(nameof(FusedDropout))
 {
-    private Random? _seeds;
+    private SeededRandom? _seeds;
 
     public override Tensor forward(Tensor x)
     {
@@ -18,8 +18,17 @@ internal sealed class FusedDropout(double probability) : nn.Module<Tensor, Tenso
             return x;
         if (!TensorMemory.IsDirect(x))
             return nn.functional.dropout(x, probability);
-        _seeds ??= new Random((int)(int.MaxValue * rand(1, ScalarType.Float64).item<double>()));
+        _seeds ??= new SeededRandom((int)(int.MaxValue * rand(1, ScalarType.Float64).item<double>()));
         return DropoutFunction.apply(x, probability, _seeds.Next());
+    }
+
+    /// <summary>Carries the state of its generator, which begins with the first batch.</summary>
+    public void Carry(StateStream stream)
+    {
+        int[] state = _seeds?.State ?? [];
+        stream.Carry(ref state);
+        if (stream.IsReading)
+            _seeds = state.Length > 0 ? new SeededRandom(state) : null;
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -15,9 +16,10 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="Epochs">The epochs that it was to have; more than it had where it was stopped.</param>
 /// <param name="Metrics">All that was measured.</param>
 /// <param name="Trainer">The class of its trainer, such as SparseCtrTrainer; null where none is of this library.</param>
+/// <param name="IsHopeless">Whether it was stopped because others were better by then.</param>
 internal sealed record FinishedTrial(
     JsonObject Parameters, int? Seed, SweepMetric Metric, double Value, double Milliseconds, double[] ValidationAucs, int Epochs, JsonNode Metrics,
-    string? Trainer = null)
+    string? Trainer = null, bool IsHopeless = false)
 {
     /// <summary>What tuners minimize: the smaller, the better.</summary>
     [JsonIgnore]
@@ -67,10 +69,10 @@ internal sealed class TrialFolder
     /// <param name="saveModel">Writes the model to a file.</param>
     public void Add(FinishedTrial trial, Action<string> saveModel)
     {
-        Replace(PathOf(_trials.Count, "zip"), saveModel);
+        AtomicFile.Replace(PathOf(_trials.Count, "zip"), saveModel);
         using var text = new StringWriter();
         ConfigFile.Write(Name, trial, text);
-        Replace(PathOf(_trials.Count, "json"), file =>
+        AtomicFile.Replace(PathOf(_trials.Count, "json"), file =>
         {
             using FileStream stream = new(file, FileMode.Create);
             stream.Write(Encoding.UTF8.GetBytes(text.ToString()));
@@ -79,15 +81,18 @@ internal sealed class TrialFolder
         _trials.Add(trial);
     }
 
-    /// <summary>Writes a file under another name and then renames it, so that it is there whole or not at all.</summary>
-    public static void Replace(string file, Action<string> write)
-    {
-        string unfinished = file + ".tmp";
-        write(unfinished);
-        File.Move(unfinished, file, overwrite: true);
-    }
-
     private string PathOf(int trial, string extension) => Path.Combine(_path, $"{NameOf(trial)}.{extension}");
+
+    /// <summary>How the names begin of the checkpoints of the trial with such parameters and seed.</summary>
+    public string CheckpointsOf(JsonObject parameters, int? seed)
+        => Path.Combine(_path, $"running-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{seed} {parameters.ToJsonString()}")))[..16]}-");
+
+    /// <summary>Deletes what a trial that is finished does not need any more.</summary>
+    public void DeleteCheckpoints(JsonObject parameters, int? seed)
+    {
+        foreach (string file in Directory.GetFiles(_path, Path.GetFileName(CheckpointsOf(parameters, seed)) + "*"))
+            File.Delete(file);
+    }
 
     /// <summary>The name of a trial's files, without their extension.</summary>
     /// <param name="trial">Its place, from 0.</param>

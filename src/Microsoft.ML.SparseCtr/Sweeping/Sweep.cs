@@ -18,15 +18,15 @@ internal static class Sweep
         nameof(SparseCtrTrainer.Options.LocalWindow), nameof(EtaTrainer.Options.RetrievedBehaviors),
     ];
 
-    /// <summary>Who judges the trainers that are made meanwhile: AutoML makes them, and knows nothing of judges.</summary>
-    private static readonly AsyncLocal<IEpochJudge?> s_judge = new();
+    /// <summary>The trial whose trainers are made meanwhile: AutoML makes them, and knows nothing of it.</summary>
+    private static readonly AsyncLocal<RunningTrial?> s_trial = new();
 
-    /// <summary>Makes a pipeline whose trainers are judged.</summary>
-    public static T Judged<T>(IEpochJudge judge, Func<T> make)
+    /// <summary>Makes a pipeline whose trainers are those of a trial.</summary>
+    public static T For<T>(RunningTrial trial, Func<T> make)
     {
-        s_judge.Value = judge;
+        s_trial.Value = trial;
         T made = make();
-        s_judge.Value = null;
+        s_trial.Value = null;
         return made;
     }
 
@@ -45,8 +45,11 @@ internal static class Sweep
 
         CtrTrainer Trainer(MLContext context, Parameter parameters)
         {
-            CtrTrainer made = trainer(context, With(options, parameters));
-            made.Judge = s_judge.Value;
+            TOptions changed = With(options, parameters);
+            // One file for trials that AutoML makes by itself would be found by others than the one that wrote it.
+            changed.CheckpointPath = s_trial.Value?.NextCheckpointPath();
+            CtrTrainer made = trainer(context, changed);
+            made.Trial = s_trial.Value;
             return made;
         }
     }

@@ -43,7 +43,7 @@ internal static class SweepReport
             throw new InvalidOperationException($"'{folder}' has no finished trial by {metric}.");
         using Stream template = typeof(SweepReport).Assembly.GetManifestResourceStream("SweepReport.html")!;
         string html = new StreamReader(template).ReadToEnd().Replace(DataMark, JsonSerializer.Serialize(DataOf(trials, metric), s_json));
-        TrialFolder.Replace(path, file => File.WriteAllText(file, html));
+        AtomicFile.Replace(path, file => File.WriteAllText(file, html));
     }
 
     private static object DataOf((string Name, FinishedTrial Trial)[] trials, SweepMetric metric)
@@ -74,6 +74,7 @@ internal static class SweepReport
                 Seconds = pair.Trial.Milliseconds / 1_000,
                 Aucs = pair.Trial.ValidationAucs,
                 pair.Trial.Epochs,
+                pair.Trial.IsHopeless,
                 Parameters = parameters.Select(parameter => parameter.Values[place]),
             }),
         };

@@ -24,6 +24,8 @@ internal sealed class SweepTrialRunner(MLContext context, SweepTrials trials, Tr
         (FinishedTrial trial, ITransformer model) = folder.Find(key, seed, trials.Metric) is { } found
             ? (found.Trial, context.Model.Load(found.ModelPath, out _))
             : Train(parameters, key, seed, ct);
+        // Here, they are gone too where the process ended after the trial was finished and before they were.
+        folder.DeleteCheckpoints(key, seed);
         return new TrialResult
         {
             TrialSettings = settings,
@@ -38,7 +40,8 @@ internal sealed class SweepTrialRunner(MLContext context, SweepTrials trials, Tr
     {
         var clock = Stopwatch.StartNew();
         var rule = new MedianRule(trials.StopsHopeless ? folder.Trials.Select(other => (other.ValidationAucs, other.Epochs)).ToArray() : []);
-        ITransformer model = Sweep.Judged(rule, () => trials.Pipeline.BuildFromOption(context, parameters)).Fit(trials.TrainSet);
+        var running = new RunningTrial(rule, trials.Progress, folder.CheckpointsOf(key, seed));
+        ITransformer model = Sweep.For(running, () => trials.Pipeline.BuildFromOption(context, parameters)).Fit(trials.TrainSet);
         ct.ThrowIfCancellationRequested();
         CtrMetrics metrics = context.Ranking.EvaluateCtr(model.Transform(trials.ValidationSet), trials.LabelColumnName, groupColumnName: trials.GroupColumnName);
         double value = trials.Metric switch
@@ -49,8 +52,8 @@ internal sealed class SweepTrialRunner(MLContext context, SweepTrials trials, Tr
         };
         if (!double.IsFinite(value))
             throw new InvalidOperationException($"{trials.Metric} is {value} on the validation set: it has no row of one of the two labels, or no group that has both.");
-        var trial = new FinishedTrial(key, seed, trials.Metric, value, clock.Elapsed.TotalMilliseconds, rule.Aucs, rule.Epochs, JsonNode.Parse(metrics.ToJson())!,
-            TrainerOf(model));
+        var trial = new FinishedTrial(key, seed, trials.Metric, value, (running.TimeBefore + clock.Elapsed).TotalMilliseconds, rule.Aucs, rule.Epochs,
+            JsonNode.Parse(metrics.ToJson())!, TrainerOf(model), rule.HasStopped);
         folder.Add(trial, file => context.Model.Save(model, trials.TrainSet.Schema, file));
         return (trial, model);
     }

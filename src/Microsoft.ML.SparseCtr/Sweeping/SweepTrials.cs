@@ -32,7 +32,8 @@ public sealed record SweepTrials
 
     /// <summary>
     /// Where finished trials are kept: trial-0001.json and trial-0001.zip and so on. A sweep that was ended in any way goes on with the same folder: a tuner with
-    /// the same seed proposes the same trials again, and those that are there are not trained again. One folder is for one pipeline and one data set.
+    /// the same seed proposes the same trials again, those that are there are not trained again, and the one that was being trained goes on from its latest checkpoint
+    /// (<see cref="CtrTrainerOptions.CheckpointSeconds"/>), which is there until the trial is finished. One folder is for one pipeline and one data set.
     /// </summary>
     public required string Folder { get; init; }
 
@@ -44,6 +45,9 @@ public sealed record SweepTrials
     /// epochs were by then. Default: yes.
     /// </summary>
     public bool StopsHopeless { get; init; } = true;
+
+    /// <summary>Told of every step and epoch of the trial that is being trained, on its thread; null for no one.</summary>
+    public IProgress<TrainingProgress>? Progress { get; init; }
 
     /// <summary>The label. Default "Label".</summary>
     public string LabelColumnName { get; init; } = "Label";

@@ -37,8 +37,8 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
 
     internal CtrTrainerOptions TrainerOptions => _options;
 
-    /// <summary>Asked after each epoch whether to go on; null goes on.</summary>
-    internal IEpochJudge? Judge { get; set; }
+    /// <summary>The trial of a sweep that it trains for; null for none.</summary>
+    internal RunningTrial? Trial { get; set; }
 
     /// <summary>
     /// Trains on a view; the latest rows, as many as <see cref="CtrTrainerOptions.ValidationFraction"/> says, are kept for validation.
@@ -55,8 +55,11 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or has the wrong type: the message names it and what was expected.</exception>
     /// <exception cref="InvalidOperationException">
     /// There are no rows to train on; or a row's history is not in ascending order, later than the row, or of unequal lengths; or columns that
-    /// share embeddings have different keys; or training diverged.
+    /// share embeddings have different keys; or training diverged; or <see cref="CtrTrainerOptions.CheckpointPath"/> is of another training: the message
+    /// says what differs.
     /// </exception>
+    /// <exception cref="FormatException"><see cref="CtrTrainerOptions.CheckpointPath"/> is no checkpoint, or a damaged one.</exception>
+    /// <exception cref="IOException">A checkpoint cannot be written; the one before is left as it is.</exception>
     /// <exception cref="OperationCanceledException">The token, or ML.NET, canceled the training.</exception>
     public CtrTransformer Fit(IDataView trainData, IDataView? validationData)
     {
@@ -69,10 +72,16 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
         CtrConfig config = KeyBinding.Bind(CtrConfig.Of(_options), trainData.Schema);
         if (validationData is not null)
             KeyBinding.Check(config, validationData.Schema);
-        int seed = _options.Seed ?? MLNetInternals.SeedOf(_host) ?? Random.Shared.Next();
+        int? seed = _options.Seed ?? MLNetInternals.SeedOf(_host);
         torch.Device device = Devices.Choose(_host, channel);
+        Checkpoint? checkpoint = _options.CheckpointPath is { } path ? new Checkpoint(path) : null;
 
-        return new CtrTransformer(_host, new TrainingRun(_host, channel, config, seed, device, _progress, Judge, _cancellationToken).Train(trainData, validationData));
+        var run = new TrainingRun(_host, channel, config, seed, device, _progress ?? Trial?.Progress, Trial, checkpoint, _cancellationToken);
+        var model = new CtrTransformer(_host, run.Train(trainData, validationData));
+        // A trial is not finished before it is measured and saved.
+        if (Trial is null)
+            checkpoint?.Delete();
+        return model;
     }
 
     /// <inheritdoc/>

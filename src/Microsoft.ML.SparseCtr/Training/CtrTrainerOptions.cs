@@ -178,6 +178,21 @@ public abstract record CtrTrainerOptions
     /// <summary>Seed of weights, order and dropout. Null, the default, takes the MLContext's seed, or a random one where it has none.</summary>
     public int? Seed { get; set; }
 
+    /// <summary>
+    /// A file from which Fit goes on where it was interrupted, by an end of the process too: with the same data, options and seed, and on the CPU the same number of
+    /// threads, the model is the one that it would have been, to the last bit. It is written during training, as a whole or not at all, and deleted at the
+    /// end. Its folder must exist. Null, the default, writes none; a sweep's trials (<see cref="SweepTrials"/>) have their own, in the sweep's folder.
+    /// </summary>
+    [JsonIgnore]
+    public string? CheckpointPath { get; set; }
+
+    /// <summary>
+    /// Seconds between two checkpoints, at least; the end of an epoch writes one in any case. A checkpoint has the weights, those of the best epoch, and what the
+    /// optimizers keep, about four times the weights in all. 0, which writes one after every step, or more; default 60.
+    /// </summary>
+    [JsonIgnore]
+    public double CheckpointSeconds { get; set; } = 60;
+
     /// <summary>Makes the network, with random weights.</summary>
     /// <param name="config">Its inputs, and these options.</param>
     internal abstract CtrNetwork CreateNetwork(CtrConfig config);
@@ -231,6 +246,10 @@ public abstract record CtrTrainerOptions
         require.Between(EarlyStoppingPatience, 1, 10_000, nameof(EarlyStoppingPatience));
         require(NumberOfThreads is null or >= 1, nameof(NumberOfThreads), "1 or more, or null", NumberOfThreads);
         require(ShufflePoolSize >= 1, nameof(ShufflePoolSize), "1 or more", ShufflePoolSize);
+        require(CheckpointPath is null || IsInFolder(CheckpointPath), nameof(CheckpointPath), "a file in a folder that exists, or null", CheckpointPath);
+        require(double.IsFinite(CheckpointSeconds) && CheckpointSeconds >= 0, nameof(CheckpointSeconds), "0 or more", CheckpointSeconds);
+
+        static bool IsInFolder(string path) => Path.GetFileName(path).Length > 0 && Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)));
 
         void Names(string[]? names, string option)
         {

@@ -75,6 +75,16 @@ internal sealed unsafe class DenseAdamW : IDisposable
         }
     }
 
+    /// <summary>Carries the moments, but not the number of steps.</summary>
+    public void Carry(StateStream stream)
+    {
+        foreach (Weights weights in _weights)
+        {
+            stream.Carry(weights.Moments1);
+            stream.Carry(weights.Moments2);
+        }
+    }
+
     public void Dispose()
     {
         foreach (Weights weights in _weights)

@@ -20,6 +20,9 @@ internal sealed class NetworkOptimizer : IDisposable
     private readonly DenseAdamW _others;
     private readonly double _gradientClipping;
 
+    // Of every step so far.
+    private readonly List<double> _learningRates = [];
+
     /// <param name="network">The network, on the device that it is trained on.</param>
     /// <param name="options">How tables are trained, weight decay and clipping.</param>
     public NetworkOptimizer(CtrNetwork network, CtrTrainerOptions options)
@@ -57,10 +60,28 @@ internal sealed class NetworkOptimizer : IDisposable
     public void Step(double learningRate)
     {
         double norm = Math.Sqrt(_others.SquaredNorm() + _tables.Sum(table => table.Optimizer!.SquaredNorm()));
-        double scale = norm <= _gradientClipping ? 1 : _gradientClipping / norm;
+        Update(learningRate, norm <= _gradientClipping ? 1 : _gradientClipping / norm);
+    }
+
+    private void Update(double learningRate, double scale)
+    {
+        _learningRates.Add(learningRate);
         _others.Update(learningRate, scale);
         foreach (EmbeddingTable table in _tables)
             table.Optimizer!.Update(learningRate, scale);
+    }
+
+    /// <summary>Carries the state of the optimizers: to ones that have not done a step, if it is read.</summary>
+    public void Carry(StateStream stream)
+    {
+        double[] learningRates = _learningRates.ToArray();
+        stream.Carry(ref learningRates);
+        // Steps that no weight has a gradient in leave behind all that optimizers know of steps, and nothing else.
+        foreach (double learningRate in stream.IsReading ? learningRates : [])
+            Update(learningRate, scale: 1);
+        _others.Carry(stream);
+        foreach (EmbeddingTable table in _tables)
+            table.Optimizer!.Carry(stream);
     }
 
     /// <summary>Makes the network one to predict with: see <see cref="RowwiseOptimizer.Complete"/>.</summary>

@@ -197,6 +197,13 @@ internal abstract unsafe class RowwiseOptimizer
         });
     }
 
+    /// <summary>Carries, between steps, what is kept of rows, but not what is known of steps.</summary>
+    public void Carry(StateStream stream)
+    {
+        stream.Carry(_kept.AsSpan());
+        stream.Carry(_states.AsSpan());
+    }
+
     private float[] FirstRow()
     {
         var weights = new float[Dimension];

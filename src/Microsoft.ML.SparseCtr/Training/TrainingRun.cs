@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.SparseCtr.Interop;
@@ -9,8 +10,18 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>One training, from the first look at the data to the best weights.</summary>
+/// <param name="host">Whose training it is.</param>
+/// <param name="channel">What users read of it.</param>
+/// <param name="untrained">The network's inputs, and the options.</param>
+/// <param name="askedSeed">The seed; null for any.</param>
+/// <param name="device">Where it computes.</param>
+/// <param name="progress">Told of every step and epoch.</param>
+/// <param name="trial">The trial of a sweep that it is a part of; null for none.</param>
+/// <param name="checkpoint">What it goes on from after an interruption; null to begin anew then.</param>
+/// <param name="cancellationToken">Ends it.</param>
 internal sealed class TrainingRun(
-    IHost host, IChannel channel, CtrConfig untrained, int seed, Device device, IProgress<TrainingProgress>? progress, IEpochJudge? judge, CancellationToken cancellationToken)
+    IHost host, IChannel channel, CtrConfig untrained, int? askedSeed, Device device, IProgress<TrainingProgress>? progress, RunningTrial? trial,
+    Checkpoint? checkpoint, CancellationToken cancellationToken)
 {
     /// <summary>Batches that are read from the data and packed while the network computes.</summary>
     private const int BatchesAhead = 4;
@@ -43,13 +54,21 @@ internal sealed class TrainingRun(
         validation = validation?.JoinByHistory(_options.ShufflePoolSize, _options.CanShareHistories);
 
         using var threads = new ThreadCount(_threadsAskedFor ?? Environment.ProcessorCount);
+        JsonObject training = Checkpoint.Describe(summary, askedSeed, device.ToString(), validationData is not null);
+        int? begunWith = checkpoint?.FindSeed(training);
+        int seed = begunWith ?? askedSeed ?? Random.Shared.Next();
         manual_seed(seed);
-        var random = new Random(seed);
 
         CtrNetwork network = _options.CreateNetwork(summary.Config);
         try
         {
-            Train(network, reader, trainData, validation, summary, random);
+            network.to(device);
+            var random = new SeededRandom(seed);
+            using var state = new TrainingState(network, _options, random);
+            if (begunWith is not null)
+                GoOn(state);
+            IEnumerable<Request> requests = reader.Read(trainData, random: random, isWanted: timestamp => !summary.IsHeldOut(timestamp));
+            Train(network, state, summary, () => Batches(requests, network, random, state.Step), validation, () => checkpoint?.Save(training, seed, state.Carry));
             return network;
         }
         catch
@@ -59,47 +78,61 @@ internal sealed class TrainingRun(
         }
     }
 
-    private void Train(CtrNetwork network, RequestReader reader, IDataView trainData, IEnumerable<Request>? validation, DataSummary summary, Random random)
+    private void GoOn(TrainingState state)
     {
-        network.to(device);
-        using var optimizer = new NetworkOptimizer(network, _options);
+        checkpoint!.Restore(state.Carry);
+        if (trial is not null)
+            trial.TimeBefore += state.Elapsed;
+        channel.Info(MessageSensitivity.None, $"Goes on from a checkpoint: {state.Epochs.Count} epochs and {state.Step} steps have been done.");
+    }
+
+    private void Train(
+        CtrNetwork network, TrainingState state, DataSummary summary, Func<IEnumerable<List<PackedBatch>>> batches, IEnumerable<Request>? validation, Action save)
+    {
         int stepsPerEpoch = (int)((summary.TrainingRequests + _options.BatchSize - 1) / _options.BatchSize);
         var schedule = new LearningRateSchedule(_options.LearningRate, _options.WarmupFraction, (long)stepsPerEpoch * _options.NumberOfEpochs);
-        using var best = new BestWeights(network);
         using IProgressChannel progressChannel = host.StartProgressChannel("Training");
         progressChannel.SetHeader(new ProgressHeader(["loss", "validation AUC"], ["epochs"]), _ => { });
 
         for (int epoch = 1; epoch <= _options.NumberOfEpochs; epoch++)
         {
-            IEnumerable<Request> requests = reader.Read(trainData, random: random, isWanted: timestamp => !summary.IsHeldOut(timestamp));
-            TrainingProgress done = TrainEpoch(network, optimizer, schedule, Batches(requests, network, random), epoch, stepsPerEpoch);
-            optimizer.CompleteTables();
+            // Epochs that a checkpoint brought back have ended, and nothing is left of them but whether they were the last.
+            if (epoch > state.Epochs.Count)
+            {
+                TrainingProgress done = TrainEpoch(network, state, schedule, batches(), epoch, stepsPerEpoch, save);
+                state.Optimizer.CompleteTables();
 
-            double? auc = validation is null ? null : ValidationAuc(network, validation);
-            bool isBest = best.Offer(auc ?? epoch, epoch);
-            done = done with { EpochCompleted = true, ValidationAuc = auc, IsBest = isBest };
-            progress?.Report(done);
-            progressChannel.Checkpoint(done.Loss, auc, epoch);
-            channel.Info(MessageSensitivity.None, Describe(done));
-            if (epoch - best.Epoch >= _options.EarlyStoppingPatience)
-            {
-                channel.Info(MessageSensitivity.None, $"Stopped early: no better validation AUC for {_options.EarlyStoppingPatience} epochs.");
-                break;
+                double? auc = validation is null ? null : ValidationAuc(network, validation);
+                bool isBest = state.Best.Offer(auc ?? epoch, epoch);
+                done = done with { EpochCompleted = true, ValidationAuc = auc, IsBest = isBest };
+                state.EndEpoch(done);
+                progress?.Report(done);
+                progressChannel.Checkpoint(done.Loss, auc, epoch);
+                channel.Info(MessageSensitivity.None, Describe(done));
+                save();
             }
-            if (judge?.IsHopeless(done) == true)
+            if (ReasonToStop(state.Epochs[epoch - 1], state.Best.Epoch) is { } reason)
             {
-                channel.Info(MessageSensitivity.None, "Stopped early: at this epoch, the sweep's other trials were better.");
+                channel.Info(MessageSensitivity.None, $"Stopped early: {reason}.");
                 break;
             }
         }
 
-        best.Restore();
+        state.Best.Restore();
         network.to(CPU);
         network.eval();
     }
 
-    /// <summary>The requests of an epoch in random order, each batch packed in as many parts as pass through the network at once.</summary>
-    private IEnumerable<List<PackedBatch>> Batches(IEnumerable<Request> requests, CtrNetwork network, Random random)
+    private string? ReasonToStop(TrainingProgress done, int bestEpoch)
+        => trial?.Rule.IsHopeless(done) == true ? "at this epoch, the sweep's other trials were better"
+        : done.Epoch - bestEpoch >= _options.EarlyStoppingPatience ? $"no better validation AUC for {_options.EarlyStoppingPatience} epochs"
+        : null;
+
+    /// <summary>
+    /// The requests of an epoch in random order, each batch packed in as many parts as pass through the network at once. The first of them may have been trained on
+    /// before an interruption: they are read and packed again, as that draws random numbers, and dropped.
+    /// </summary>
+    private IEnumerable<List<PackedBatch>> Batches(IEnumerable<Request> requests, CtrNetwork network, Random random, int trained)
     {
         bool areShared = _options.RequestsPerHistory > 1;
         IEnumerable<Request> shuffled = areShared
@@ -107,35 +140,43 @@ internal sealed class TrainingRun(
             : requests.Shuffle(_options.ShufflePoolSize, random);
         foreach (Request[] batch in shuffled.Chunk(_options.BatchSize))
         {
-            yield return (areShared ? batch.JoinRuns(_options.RequestsPerHistory) : batch).InPasses()
+            List<PackedBatch> packed = (areShared ? batch.JoinRuns(_options.RequestsPerHistory) : batch).InPasses()
                 .Select(part => PackedBatch.Create(part, network, device, isDropped: () => random.NextDouble() < _options.ItemDropout)).ToList();
+            if (trained-- <= 0)
+                yield return packed;
+            else
+                packed.ForEach(part => part.Dispose());
         }
     }
 
     private TrainingProgress TrainEpoch(
-        CtrNetwork network, NetworkOptimizer optimizer, LearningRateSchedule schedule, IEnumerable<List<PackedBatch>> batches, int epoch, int stepsPerEpoch)
+        CtrNetwork network, TrainingState state, LearningRateSchedule schedule, IEnumerable<List<PackedBatch>> batches, int epoch, int stepsPerEpoch, Action save)
     {
         network.train();
-        var clock = Stopwatch.StartNew();
-        double lossSum = 0;
-        long rows = 0;
-        int step = 0;
-        var state = new TrainingProgress(epoch, _options.NumberOfEpochs, 0, stepsPerEpoch, double.NaN, 0);
+        Stopwatch clock = Stopwatch.StartNew(), sinceSaved = Stopwatch.StartNew();
+        long rowsBefore = state.Rows;
+        TrainingProgress done = Progress();
         foreach (List<PackedBatch> batch in batches.OnItsOwnThread(BatchesAhead))
         {
             CheckCanceled();
-            lossSum += Step(network, optimizer, schedule.At((long)(epoch - 1) * stepsPerEpoch + step), batch);
-            rows += batch.Sum(part => part.Plan.CandidateCount);
-            step++;
+            double lossSum = Step(network, state.Optimizer, schedule.At((long)(epoch - 1) * stepsPerEpoch + state.Step), batch);
+            state.EndStep(lossSum, batch.Sum(part => part.Plan.CandidateCount));
             if (!double.IsFinite(lossSum))
             {
                 throw host.Process(new InvalidOperationException(
-                    $"Training diverged: the loss became {lossSum} in epoch {epoch}, step {step}. Lower {nameof(_options.LearningRate)} ({_options.LearningRate})."));
+                    $"Training diverged: the loss became {lossSum} in epoch {epoch}, step {state.Step}. Lower {nameof(_options.LearningRate)} ({_options.LearningRate})."));
             }
-            state = state with { Step = step, Loss = lossSum / rows, RowsPerSecond = rows / clock.Elapsed.TotalSeconds };
-            progress?.Report(state);
+            progress?.Report(done = Progress());
+            if (sinceSaved.Elapsed.TotalSeconds >= _options.CheckpointSeconds)
+            {
+                save();
+                sinceSaved.Restart();
+            }
         }
-        return state;
+        return done;
+
+        TrainingProgress Progress() => new(
+            epoch, _options.NumberOfEpochs, state.Step, stepsPerEpoch, state.LossSum / state.Rows, (state.Rows - rowsBefore) / clock.Elapsed.TotalSeconds);
     }
 
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
@@ -210,15 +251,23 @@ internal sealed class BestWeights(CtrNetwork network) : IDisposable
 {
     private readonly Dictionary<string, Tensor> _weights = [];
     private double _metric = double.NegativeInfinity;
+    private int _epoch;
 
-    public int Epoch { get; private set; }
+    /// <summary>The best epoch; 0 before the first.</summary>
+    public int Epoch => _epoch;
 
     /// <summary>Keeps a copy if the metric beats all before it; an undefined metric (NaN) counts as better, so that the latest is kept.</summary>
     public bool Offer(double metric, int epoch)
     {
         if (metric <= _metric)
             return false;
-        (_metric, Epoch) = (double.IsNaN(metric) ? _metric : metric, epoch);
+        (_metric, _epoch) = (double.IsNaN(metric) ? _metric : metric, epoch);
+        Keep();
+        return true;
+    }
+
+    private void Keep()
+    {
         using IDisposable noGradient = no_grad();
         foreach ((string name, Parameter value) in network.named_parameters())
         {
@@ -227,7 +276,19 @@ internal sealed class BestWeights(CtrNetwork network) : IDisposable
             else
                 _weights[name] = value.detach().clone().DetachFromDisposeScope();
         }
-        return true;
+    }
+
+    /// <summary>Carries what is kept.</summary>
+    public void Carry(StateStream stream)
+    {
+        stream.Carry(ref _metric);
+        stream.Carry(ref _epoch);
+        if (_epoch == 0)
+            return;
+        if (stream.IsReading)
+            Keep();
+        foreach ((string name, _) in network.named_parameters())
+            stream.Carry(_weights[name]);
     }
 
     public void Restore()

@@ -104,12 +104,12 @@ internal static class TinyClicks
         return options;
     }
 
-    public static CtrTrainer Trainer(MLContext mlContext, CtrTrainerOptions options) => options switch
+    public static CtrTrainer Trainer(MLContext mlContext, CtrTrainerOptions options, IProgress<TrainingProgress>? progress = null) => options switch
     {
-        SparseCtrTrainer.Options sparseCtr => mlContext.Ranking.Trainers.SparseCtr(sparseCtr),
-        EtaTrainer.Options eta => mlContext.Ranking.Trainers.Eta(eta),
-        TargetAttentionTrainer.Options targetAttention => mlContext.Ranking.Trainers.TargetAttention(targetAttention),
-        DenseAttentionTrainer.Options denseAttention => mlContext.Ranking.Trainers.DenseAttention(denseAttention),
+        SparseCtrTrainer.Options sparseCtr => mlContext.Ranking.Trainers.SparseCtr(sparseCtr, progress),
+        EtaTrainer.Options eta => mlContext.Ranking.Trainers.Eta(eta, progress),
+        TargetAttentionTrainer.Options targetAttention => mlContext.Ranking.Trainers.TargetAttention(targetAttention, progress),
+        DenseAttentionTrainer.Options denseAttention => mlContext.Ranking.Trainers.DenseAttention(denseAttention, progress),
         _ => throw new ArgumentException($"{options} are of no trainer."),
     };
 

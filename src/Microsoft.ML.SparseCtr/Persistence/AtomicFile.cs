@@ -1,0 +1,15 @@
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>Files that are there whole or not at all, whenever the process ends.</summary>
+internal static class AtomicFile
+{
+    /// <summary>Writes a file under another name and then renames it.</summary>
+    /// <param name="file">The file; one that is there stays as it is until the new one is complete.</param>
+    /// <param name="write">Writes to the file that it is told.</param>
+    public static void Replace(string file, Action<string> write)
+    {
+        string unfinished = file + ".tmp";
+        write(unfinished);
+        File.Move(unfinished, file, overwrite: true);
+    }
+}
