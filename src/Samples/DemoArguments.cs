@@ -27,6 +27,9 @@ internal sealed record DemoArguments
 
     public int Seed { get; private init; } = 1;
 
+    /// <summary>What an interrupted training goes on from; null to begin anew.</summary>
+    public string? CheckpointPath { get; private init; }
+
     /// <summary>Trials of a sweep.</summary>
     public int Trials { get; private init; } = 12;
 
@@ -45,6 +48,7 @@ internal sealed record DemoArguments
     /// <summary>Changes the options that the command line names.</summary>
     public CtrTrainerOptions Apply(CtrTrainerOptions options)
     {
+        options.CheckpointPath = CheckpointPath;
         foreach ((PropertyInfo option, object value) in Options)
             option.SetValue(options, value);
         return options;
@@ -65,9 +69,10 @@ internal sealed record DemoArguments
                 "--seed" => result with { Seed = Number(ref i) },
                 "--trials" => result with { Trials = Number(ref i) },
                 "--folder" => result with { Folder = Value(ref i) },
+                "--checkpoint" => result with { CheckpointPath = Value(ref i) },
                 "--trainer" => result with { NewOptions = Trainer(Value(ref i)) },
                 "--set" => Set(Value(ref i)),
-                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer, --set, --trials or --folder."),
+                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer, --set, --checkpoint, --trials or --folder."),
                 _ => result with { Command = args[i] },
             };
         }

@@ -24,17 +24,19 @@ internal static class SweepDemo
             _ => throw new ArgumentException("A sweep is for --trainer SparseCtr or Eta."),
         };
 
+        IMonitor monitor = Console.IsOutputRedirected ? new TrialLines() : new TrialTable();
         var trials = new SweepTrials
         {
             Pipeline = Demo.Features(mlContext, log, options).Append(trainer),
             TrainSet = split.TrainSet,
             ValidationSet = split.ValidationSet!,
             Folder = arguments.TrialsFolder,
+            Progress = (IProgress<TrainingProgress>)monitor,
         };
         TrialResult best = mlContext.Auto().CreateExperiment()
             .SetTrials(trials)
             .SetRandomSearchTuner(seed: arguments.Seed)
-            .SetMonitor<IMonitor>(Console.IsOutputRedirected ? new TrialLines() : new TrialTable())
+            .SetMonitor(monitor)
             .SetMaxModelToExplore(arguments.Trials)
             .RunAsync().GetAwaiter().GetResult();
 
@@ -46,12 +48,24 @@ internal static class SweepDemo
         Console.WriteLine(Invariant($"result: best={NameOf(best.TrialSettings)} validation_auc={best.Metric:F4} test_auc={auc:F4} model={arguments.ModelPath}"));
     }
 
-    /// <summary>A line per trial, and none of their models kept.</summary>
-    private sealed class TrialLines : IMonitor
+    /// <summary>A line per trial, and one more for a trial that goes on where it was interrupted; none of their models kept.</summary>
+    private sealed class TrialLines : IMonitor, IProgress<TrainingProgress>
     {
         private readonly Stopwatch _clock = new();
+        private TrialSettings? _begun;
 
-        public void ReportRunningTrial(TrialSettings settings) => _clock.Restart();
+        public void ReportRunningTrial(TrialSettings settings)
+        {
+            _clock.Restart();
+            _begun = settings;
+        }
+
+        public void Report(TrainingProgress value)
+        {
+            if (_begun is not null && (value.Epoch, value.Step) != (1, 1))
+                Console.WriteLine($"{NameOf(_begun)}: goes on in epoch {value.Epoch} of {value.NumberOfEpochs}, step {value.Step} of {value.StepsPerEpoch}");
+            _begun = null;
+        }
 
         public void ReportCompletedTrial(TrialResult result)
             => Console.WriteLine(Invariant($"{NameOf(result.TrialSettings)}: validation AUC {result.Metric:F4}, ")
@@ -66,14 +80,30 @@ internal static class SweepDemo
     }
 
     /// <summary>For a terminal: the best trial, the latest ones and the one that is being trained, drawn again in place. Keeps no model.</summary>
-    private sealed class TrialTable : IMonitor
+    private sealed class TrialTable : IMonitor, IProgress<TrainingProgress>
     {
         private const int Latest = 10;
 
+        private static readonly TimeSpan s_betweenDrawings = TimeSpan.FromMilliseconds(250);
+
         private readonly List<(double Auc, string Line)> _trials = [];
+        private readonly Stopwatch _sinceDrawn = Stopwatch.StartNew();
+        private TrialSettings? _running;
         private int _drawn;
 
-        public void ReportRunningTrial(TrialSettings settings) => Draw($"{NameOf(settings),-12}training            {ParametersOf(settings)}");
+        public void ReportRunningTrial(TrialSettings settings)
+        {
+            _running = settings;
+            Draw(Running("training"));
+        }
+
+        public void Report(TrainingProgress value)
+        {
+            if (value.EpochCompleted || _sinceDrawn.Elapsed > s_betweenDrawings)
+                Draw(Running(Invariant($"epoch {value.Epoch}/{value.NumberOfEpochs} {(double)value.Step / value.StepsPerEpoch,4:P0}")));
+        }
+
+        private string Running(string state) => $"{NameOf(_running!),-12}{state,-18}  {ParametersOf(_running!)}";
 
         public void ReportCompletedTrial(TrialResult result)
         {
@@ -93,6 +123,7 @@ internal static class SweepDemo
 
         private void Draw(string running)
         {
+            _sinceDrawn.Restart();
             string[] lines =
             [
                 $"{"trial",-12}{"AUC",-8}{"time",10}",

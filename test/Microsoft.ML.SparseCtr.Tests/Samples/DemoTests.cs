@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 using SparseCtr.Samples;
 
@@ -34,17 +35,18 @@ public sealed class DemoTests : IDisposable
     [Fact]
     public void A_sweep_that_is_killed_again_and_again_ends_as_one_that_was_not_and_trains_nothing_twice()
     {
-        string[] arguments = ["sweep", "--users", "40", "--trials", "5", "--set", "NumberOfEpochs=1", "--model", ModelPath];
+        string[] arguments = ["sweep", "--users", "40", "--trials", "5", "--set", "NumberOfEpochs=2", "--set", "BatchSize=32", "--set", "CheckpointSeconds=0", "--model", ModelPath];
         string trials = Path.Combine(_folder, "trials"), whole = Path.Combine(_folder, "whole");
         (int exitCode, string expected, string error) = Processes.RunSamples([.. arguments, "--folder", whole]);
         Assert.True(exitCode == 0, error);
 
         var random = new Random(1);
         var finished = new Dictionary<string, DateTime>();
+        var output = new StringBuilder();
+        Directory.CreateDirectory(trials);
         for (int kill = 0; kill < 10; kill++)
         {
-            Processes.KillSamples(TimeSpan.FromMilliseconds(random.Next(200, 2_000)), [.. arguments, "--folder", trials]);
-            Directory.CreateDirectory(trials);
+            output.Append(Processes.KillSamples(trials, TimeSpan.FromMilliseconds(random.Next(300)), [.. arguments, "--folder", trials]));
             foreach (string file in Directory.GetFiles(trials, "*.json"))
                 finished.TryAdd(file, File.GetLastWriteTimeUtc(file));
         }
@@ -54,6 +56,11 @@ public sealed class DemoTests : IDisposable
         Assert.Equal(expected.TrimEnd().Split('\n')[^1], actual.TrimEnd().Split('\n')[^1]);
         Assert.All(finished, file => Assert.Equal(file.Value, File.GetLastWriteTimeUtc(file.Key)));
         Assert.Equal(5, Directory.GetFiles(trials, "*.json").Length);
+        Assert.Matches(@"trial-000\d: goes on in epoch [12] of 2", output + actual);
+        Assert.Equal(Results(whole), Results(trials));
+        Assert.Empty(Directory.GetFiles(trials, "running*"));
+
+        static IEnumerable<double> Results(string folder) => new TrialFolder(folder).Trials.SelectMany(trial => trial.ValidationAucs.Append(trial.Value));
     }
 
     [Theory]

@@ -17,17 +17,23 @@ internal static class Processes
         return (process.ExitCode, output, error.Result);
     }
 
-    /// <summary>Starts the samples and kills them, as the system does with a process that takes too much memory.</summary>
-    public static void KillSamples(TimeSpan after, params string[] arguments)
+    /// <summary>
+    /// Starts the samples and kills them, as the system does with a process that takes too much memory, some time after they have first written to a folder; returns what they have
+    /// written to the console.
+    /// </summary>
+    public static string KillSamples(string folder, TimeSpan after, params string[] arguments)
     {
+        DateTime started = DateTime.UtcNow;
         using Process process = StartSamples(arguments);
-        process.OutputDataReceived += (_, _) => { };
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        if (!process.WaitForExit(after))
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        bool hasEnded;
+        do
+            hasEnded = process.WaitForExit(TimeSpan.FromMilliseconds(5));
+        while (!hasEnded && !Directory.EnumerateFiles(folder).Any(file => File.GetLastWriteTimeUtc(file) > started));
+        if (!hasEnded && !process.WaitForExit(after))
             process.Kill(entireProcessTree: true);
         process.WaitForExit();
+        return output.Result + error.Result;
     }
 
     private static Process StartSamples(string[] arguments)
