@@ -3,7 +3,7 @@
 #
 #   ./build.sh setup  [--packages|--offline]             make the machine ready
 #   ./build.sh build  [--packages|--offline]             compile everything
-#   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, ...);
+#   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, --checkpoint FILE, ...);
 #                                                        with sweep first, sweep the trainer's options (--trials N, --folder FOLDER)
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
 #   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, scoring, kernels or

@@ -47,16 +47,23 @@ internal sealed unsafe class StateStream(Stream stream, bool isReading)
     {
         if (TensorMemory.IsDirect(values) && values.is_contiguous())
         {
-            Carry(new Span<float>(TensorMemory.Floats(values), checked((int)values.numel())));
+            Carry(TensorMemory.Floats(values), values.numel());
             GC.KeepAlive(values);
             return;
         }
         using IDisposable noGradient = no_grad();
         using DisposeScope scope = NewDisposeScope();
         Tensor copy = values.cpu().contiguous();
-        Carry(new Span<float>(TensorMemory.Floats(copy), checked((int)copy.numel())));
+        Carry(TensorMemory.Floats(copy), copy.numel());
         if (isReading)
             values.copy_(copy);
         GC.KeepAlive(copy);
+    }
+
+    /// <summary>Carries more values than a span may have.</summary>
+    private void Carry(float* values, long count)
+    {
+        for (long start = 0; start < count; start += PartLength)
+            Carry(new Span<float>(values + start, (int)Math.Min(PartLength, count - start)));
     }
 }

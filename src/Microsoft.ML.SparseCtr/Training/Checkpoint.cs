@@ -24,11 +24,11 @@ internal sealed class Checkpoint(string path)
             ["checkpointVersion"] = FormatVersion,
             ["seed"] = seed,
             ["device"] = device,
+            ["model"] = JsonNode.Parse(config.ToString()),
             ["hasValidationData"] = hasValidationData,
             ["trainingRequests"] = summary.TrainingRequests,
             ["skippedRows"] = summary.SkippedRows,
             ["holdOutAfter"] = summary.HoldOutAfter,
-            ["model"] = JsonNode.Parse(config.ToString()),
         };
     }
 
@@ -101,9 +101,12 @@ internal sealed class Checkpoint(string path)
     {
         if (JsonNode.DeepEquals(saved, now))
             return null;
-        if (saved is not JsonObject before || now is not JsonObject after)
-            return $"{path} to be {saved?.ToJsonString() ?? "null"}, not {now?.ToJsonString() ?? "null"}";
-        return before.Select(member => member.Key).Union(after.Select(member => member.Key))
-            .Select(name => FirstDifference(path.Length == 0 ? name : $"{path}.{name}", before[name], after[name])).First(difference => difference is not null);
+        IEnumerable<string?> differences = (saved, now) switch
+        {
+            (JsonObject before, JsonObject after) => before.Concat(after).Select(member => member.Key).Select(name => FirstDifference($"{path}.{name}", before[name], after[name])),
+            (JsonArray before, JsonArray after) when before.Count == after.Count => before.Select((_, i) => FirstDifference($"{path}[{i}]", before[i], after[i])),
+            _ => [$"{path[1..]} to be {saved?.ToJsonString() ?? "null"}, not {now?.ToJsonString() ?? "null"}"],
+        };
+        return differences.First(difference => difference is not null);
     }
 }

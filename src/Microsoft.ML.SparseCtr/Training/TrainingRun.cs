@@ -54,7 +54,7 @@ internal sealed class TrainingRun(
         validation = validation?.JoinByHistory(_options.ShufflePoolSize, _options.CanShareHistories);
 
         using var threads = new ThreadCount(_threadsAskedFor ?? Environment.ProcessorCount);
-        JsonObject training = Checkpoint.Describe(summary, askedSeed, device.ToString(), validationData is not null);
+        JsonObject training = Checkpoint.Describe(summary, askedSeed, device.type.ToString(), validationData is not null);
         int? begunWith = checkpoint?.FindSeed(training);
         int seed = begunWith ?? askedSeed ?? Random.Shared.Next();
         manual_seed(seed);

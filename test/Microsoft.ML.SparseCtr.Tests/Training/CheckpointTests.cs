@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text;
 using Microsoft.ML.Data;
+using TorchSharp;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
@@ -29,6 +30,7 @@ public sealed class CheckpointTests : IDisposable
         (options.EmbeddingOptimizer, options.RequestsPerHistory) = (optimizer, requestsPerHistory);
         var reports = new List<TrainingProgress>();
         byte[] expected = Train(options, reports.Add);
+        float nextOfLibTorch = torch.rand(1).item<float>();
         int stepsPerEpoch = reports[0].StepsPerEpoch;
         Assert.Equal(Epochs * (stepsPerEpoch + 1), reports.Count);
 
@@ -41,13 +43,13 @@ public sealed class CheckpointTests : IDisposable
             Assert.Throws<Interruption>(() => Train(options, report =>
             {
                 done.Add(report);
-                if (--left == 0)
-                    throw new Interruption();
+                ThrowAt(ref left);
             }));
             interruptions++;
         }
         Assert.Equal(expected, Train(options, done.Add));
 
+        Assert.Equal(nextOfLibTorch, torch.rand(1).item<float>());
         Assert.False(File.Exists(CheckpointPath));
         // Who is interrupted while it reports has not saved the step: it is done once more, and no other is.
         Assert.Equal(reports.Count + interruptions, done.Count);
@@ -107,19 +109,39 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void A_trial_that_goes_on_has_the_curve_and_the_time_of_before_and_keeps_its_checkpoint_until_it_is_finished()
+    {
+        CtrTrainerOptions options = Options() with { CheckpointPath = CheckpointPath };
+        MedianRule uninterrupted = new([]), interrupted = new([]), rule = new([]);
+        Train(Options(), trial: new RunningTrial(uninterrupted, null, ""));
+        Assert.Equal(Epochs, uninterrupted.Aucs.Length);
+
+        Assert.Throws<Interruption>(() => Train(options, trial: new RunningTrial(interrupted, new DirectProgress(report => ThrowAt(report.Epoch == Epochs)), "")));
+        Assert.Equal(Epochs - 1, interrupted.Aucs.Length);
+        var trial = new RunningTrial(rule, null, "");
+        Train(options, trial: trial);
+        Assert.Equal(uninterrupted.Aucs, rule.Aucs);
+        Assert.True(trial.TimeBefore > TimeSpan.Zero);
+
+        // Trained to its end, there is nothing left to train.
+        Assert.True(File.Exists(CheckpointPath));
+        Train(options, _ => Assert.Fail("A step."), new RunningTrial(new([]), null, ""));
+    }
+
+    [Fact]
     public void A_checkpoint_of_another_training_is_refused_and_left_as_it_is()
     {
         CtrTrainerOptions options = Begun();
         byte[] before = File.ReadAllBytes(CheckpointPath);
         Refused(options with { LearningRate = 0.02 }, TinyClicks.Rows(400), "model.network.options.learningRate to be 0.01, not 0.02");
         Refused(options with { Seed = 8 }, TinyClicks.Rows(400), "seed to be 7, not 8");
-        Refused(options, TinyClicks.Rows(300), "trainingRequests to be 360, not 270");
+        Refused(options, TinyClicks.Rows(300), "model.network.numericFields[0].mean[0] to be ");
         Assert.Equal(before, File.ReadAllBytes(CheckpointPath));
 
         void Refused(CtrTrainerOptions other, TinyClicks.Row[] rows, string difference)
         {
             string message = Assert.Throws<InvalidOperationException>(() => TinyClicks.Fit(new MLContext(), rows, other)).Message;
-            Assert.Contains($"'{CheckpointPath}' is the checkpoint of another training: expected {difference}.", message);
+            Assert.Contains($"'{CheckpointPath}' is the checkpoint of another training: expected {difference}", message);
         }
     }
 
@@ -178,14 +200,16 @@ public sealed class CheckpointTests : IDisposable
         return options;
     }
 
-    private static void ThrowAt(ref int reportsLeft)
+    private static void ThrowAt(ref int reportsLeft) => ThrowAt(--reportsLeft == 0);
+
+    private static void ThrowAt(bool isTime)
     {
-        if (--reportsLeft == 0)
+        if (isTime)
             throw new Interruption();
     }
 
     /// <summary>Trains, and gives the weights as they are saved.</summary>
-    private static byte[] Train(CtrTrainerOptions options, Action<TrainingProgress>? report = null)
+    private static byte[] Train(CtrTrainerOptions options, Action<TrainingProgress>? report = null, RunningTrial? trial = null)
     {
         var mlContext = new MLContext();
         TinyClicks.Row[] rows = TinyClicks.Rows(400);
@@ -193,7 +217,9 @@ public sealed class CheckpointTests : IDisposable
         for (int i = 1; i < rows.Length; i += 2)
             (rows[i].HistoryItem, rows[i].HistoryKind, rows[i].HistoryAction, rows[i].HistoryTimestamp) = (rows[i - 1].HistoryItem, rows[i - 1].HistoryKind, rows[i - 1].HistoryAction, rows[i - 1].HistoryTimestamp);
         IDataView view = TinyClicks.View(mlContext, rows);
-        using TransformerChain<CtrTransformer> model = TinyClicks.Keys(mlContext).Append(TinyClicks.Trainer(mlContext, options, new DirectProgress(report ?? (_ => { })))).Fit(view);
+        CtrTrainer trainer = TinyClicks.Trainer(mlContext, options, report is null ? null : new DirectProgress(report));
+        trainer.Trial = trial;
+        using TransformerChain<CtrTransformer> model = TinyClicks.Keys(mlContext).Append(trainer).Fit(view);
 
         using var file = new MemoryStream();
         mlContext.Model.Save(model, view.Schema, file);
