@@ -143,9 +143,12 @@ internal sealed class TrainingRun(
             List<PackedBatch> packed = (areShared ? batch.JoinRuns(_options.RequestsPerHistory) : batch).InPasses()
                 .Select(part => PackedBatch.Create(part, network, device, isDropped: () => random.NextDouble() < _options.ItemDropout)).ToList();
             if (trained-- <= 0)
+            {
                 yield return packed;
-            else
-                packed.ForEach(part => part.Dispose());
+                continue;
+            }
+            packed.ForEach(part => part.Dispose());
+            CheckCanceled();
         }
     }
 

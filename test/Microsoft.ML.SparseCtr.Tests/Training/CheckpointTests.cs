@@ -175,12 +175,6 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal(Train(Options()), Train(options));
     }
 
-    [Theory]
-    [InlineData("no/such/folder/training.checkpoint")]
-    [InlineData("")]
-    public void A_checkpoint_needs_a_folder_that_exists(string path)
-        => Assert.Throws<ArgumentOutOfRangeException>(nameof(CtrTrainerOptions.CheckpointPath), () => Train(Options() with { CheckpointPath = path }));
-
     /// <summary>Options of which everything that a checkpoint holds depends on something: hidden items, dropout of all kinds, and embeddings with momentum.</summary>
     private static CtrTrainerOptions Options(string trainer = "SparseCtr")
     {
