@@ -59,10 +59,16 @@ internal sealed class Checkpoint(string path)
             return null;
         using FileStream stream = File.OpenRead(path);
         if (!IsWhole(stream))
-            throw new FormatException($"'{path}' is no checkpoint of a training, or a damaged one: expected what its first bytes are the hash of. Delete it to train from the beginning.");
+        {
+            throw new FormatException(
+                $"'{path}' is no checkpoint of a training, or a damaged one: expected what its first bytes are the hash of. Delete it to train from the beginning.");
+        }
         (_, int seed, JsonNode saved) = ReadHeader(stream);
         if (FirstDifference("", saved, training) is { } difference)
-            throw new InvalidOperationException($"'{path}' is the checkpoint of another training: expected {difference}. Go on with that training, or delete the file to train from the beginning.");
+        {
+            throw new InvalidOperationException($"'{path}' is the checkpoint of another training: expected {difference}. "
+                + "Go on with that training, or delete the file to train from the beginning.");
+        }
         return seed;
     }
 
@@ -103,8 +109,10 @@ internal sealed class Checkpoint(string path)
             return null;
         IEnumerable<string?> differences = (saved, now) switch
         {
-            (JsonObject before, JsonObject after) => before.Concat(after).Select(member => member.Key).Select(name => FirstDifference($"{path}.{name}", before[name], after[name])),
-            (JsonArray before, JsonArray after) when before.Count == after.Count => before.Select((_, i) => FirstDifference($"{path}[{i}]", before[i], after[i])),
+            (JsonObject before, JsonObject after)
+                => before.Concat(after).Select(member => member.Key).Select(name => FirstDifference($"{path}.{name}", before[name], after[name])),
+            (JsonArray before, JsonArray after) when before.Count == after.Count
+                => before.Select((_, i) => FirstDifference($"{path}[{i}]", before[i], after[i])),
             _ => [$"{path[1..]} to be {saved?.ToJsonString() ?? "null"}, not {now?.ToJsonString() ?? "null"}"],
         };
         return differences.First(difference => difference is not null);

@@ -151,7 +151,8 @@ public sealed class CheckpointTests : IDisposable
         CtrTrainerOptions options = Begun();
         byte[] whole = File.ReadAllBytes(CheckpointPath), flipped = [.. whole];
         flipped[whole.Length / 2] ^= 1;
-        foreach (byte[] damaged in new[] { [], whole[..20], whole[..^1], [.. whole, 0], flipped, Encoding.UTF8.GetBytes("what somebody else keeps under this name, more than a hash has") })
+        byte[] foreign = Encoding.UTF8.GetBytes("what somebody else keeps under this name, more than a hash has");
+        foreach (byte[] damaged in new[] { [], whole[..20], whole[..^1], [.. whole, 0], flipped, foreign })
         {
             File.WriteAllBytes(CheckpointPath, damaged);
             Assert.Contains($"'{CheckpointPath}' is no checkpoint of a training, or a damaged one", Assert.Throws<FormatException>(() => Train(options)).Message);
@@ -209,7 +210,11 @@ public sealed class CheckpointTests : IDisposable
         TinyClicks.Row[] rows = TinyClicks.Rows(400);
         // Every other row has the history of the one before.
         for (int i = 1; i < rows.Length; i += 2)
-            (rows[i].HistoryItem, rows[i].HistoryKind, rows[i].HistoryAction, rows[i].HistoryTimestamp) = (rows[i - 1].HistoryItem, rows[i - 1].HistoryKind, rows[i - 1].HistoryAction, rows[i - 1].HistoryTimestamp);
+        {
+            TinyClicks.Row before = rows[i - 1];
+            (rows[i].HistoryItem, rows[i].HistoryKind) = (before.HistoryItem, before.HistoryKind);
+            (rows[i].HistoryAction, rows[i].HistoryTimestamp) = (before.HistoryAction, before.HistoryTimestamp);
+        }
         IDataView view = TinyClicks.View(mlContext, rows);
         CtrTrainer trainer = TinyClicks.Trainer(mlContext, options, report is null ? null : new DirectProgress(report));
         trainer.Trial = trial;
