@@ -35,11 +35,17 @@ internal sealed unsafe class EvoAttentionKernel
     /// <summary>d.</summary>
     public int Dimension => Heads * HeadDimension;
 
-    /// <summary>From a query to the next.</summary>
-    public int QueryStride => Dimension + EvoAttentionLayout.Branches * Heads;
+    /// <summary>From a query to the next; by default, and so below, nothing is between them.</summary>
+    public int QueryStride { get => field > 0 ? field : Dimension + EvoAttentionLayout.Branches * Heads; init; }
 
     /// <summary>From a key to the next.</summary>
-    public int KeyStride => 2 * Dimension;
+    public int KeyStride { get => field > 0 ? field : 2 * Dimension; init; }
+
+    /// <summary>From an output to the next.</summary>
+    public int OutputStride { get => field > 0 ? field : Dimension; init; }
+
+    /// <summary>Threads, at most; as many as the process computes with where it is not said.</summary>
+    public int MaximumThreads { get; init; } = int.MaxValue;
 
     /// <summary>[queries, d + 3·H] the queries, and behind each its gates [3, H], between 0 and 1.</summary>
     public required float* QueriesAndGates { get; init; }
@@ -72,7 +78,7 @@ internal sealed unsafe class EvoAttentionKernel
     public void Run()
     {
         (long all, long largest) = CountPairs();
-        int threads = ThreadCount.For(all, PairsPerThread);
+        int threads = Math.Min(MaximumThreads, ThreadCount.For(all, PairsPerThread));
         // Where a request is more than half of a thread's share, its heads are shared out, but no further than among the threads: heads of one
         // piece share what depends on times alone.
         int most = Math.Min(Heads, threads);

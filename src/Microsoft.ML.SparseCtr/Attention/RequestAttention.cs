@@ -32,16 +32,16 @@ internal sealed unsafe class RequestAttention
     }
 
     // Per column: its time, and what RelTemporal sees of it.
-    private readonly Buffer<double> _seconds = new();
-    private readonly Buffer<float> _cosine = new(), _sine = new(), _weekend = new();
+    private readonly NativeBuffer<double> _seconds = new();
+    private readonly NativeBuffer<float> _cosine = new(), _sine = new(), _weekend = new();
 
     // Per head: [columns, d_h'] and transposed [d_h', columns'], where primes are rounded up; and gradients of the first.
-    private readonly Buffer<float> _keys = new(), _values = new(), _keysT = new(), _valuesT = new(), _keyGradients = new(), _valueGradients = new();
-    private readonly Buffer<float> _sum = new();
+    private readonly NativeBuffer<float> _keys = new(), _values = new(), _keysT = new(), _valuesT = new(), _keyGradients = new(), _valueGradients = new();
+    private readonly NativeBuffer<float> _sum = new();
 
     // Per tile: [8, columns of the tile] of what all heads share, and of one head; and [8, d_h'] of one head.
-    private readonly Buffer<float> _features = new(), _hidden = new(), _logits = new(), _logitGradients = new();
-    private readonly Buffer<float> _query = new(), _output = new(), _queryGradient = new(), _outputGradient = new();
+    private readonly NativeBuffer<float> _features = new(), _hidden = new(), _logits = new(), _logitGradients = new();
+    private readonly NativeBuffer<float> _query = new(), _output = new(), _queryGradient = new(), _outputGradient = new();
 
     private EvoAttentionKernel _call = null!;
     private EvoAttentionPlan _plan = null!;
@@ -149,7 +149,7 @@ internal sealed unsafe class RequestAttention
     }
 
     /// <summary>Gradients are added in blocks of rows: behind the last column are some more, to which zeros are added.</summary>
-    private void ClearGradients(Buffer<float> gradients)
+    private void ClearGradients(NativeBuffer<float> gradients)
     {
         long count = ((long)_heads.Count * _columns + RowBlock) * _padded;
         gradients.Reserve(count);
@@ -167,7 +167,7 @@ internal sealed unsafe class RequestAttention
     }
 
     /// <summary>The means of the chunks. One that grew out of another adds to that one's sum.</summary>
-    private void GatherMeans(float* tokens, Buffer<float> matrices)
+    private void GatherMeans(float* tokens, NativeBuffer<float> matrices)
     {
         for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
         {
@@ -200,7 +200,7 @@ internal sealed unsafe class RequestAttention
     /// <summary>The heads' part of a token's row.</summary>
     private float* RowOf(float* keysOrValues, int token) => keysOrValues + (long)token * _call.KeyStride + _heads.From * _call.HeadDimension;
 
-    private void GatherRow(float* row, float scale, Buffer<float> matrices, int column)
+    private void GatherRow(float* row, float scale, NativeBuffer<float> matrices, int column)
     {
         for (int head = 0; head < _heads.Count; head++)
             CopyPadded(row + head * _call.HeadDimension, scale, matrices.Pointer + ((long)head * _columns + column) * _padded);
@@ -213,7 +213,7 @@ internal sealed unsafe class RequestAttention
             to[i] = 0;
     }
 
-    private void Transpose(Buffer<float> matrices, Buffer<float> transposed)
+    private void Transpose(NativeBuffer<float> matrices, NativeBuffer<float> transposed)
     {
         int columns = _columns, padded = _padded, stride = _stride;
         for (int row = 0; row < _heads.Count * padded; row++)
@@ -234,7 +234,7 @@ internal sealed unsafe class RequestAttention
         Scatter(_valueGradients, _call.KeysAndValuesGradient + _call.Dimension);
     }
 
-    private void Scatter(Buffer<float> gradients, float* tokens)
+    private void Scatter(NativeBuffer<float> gradients, float* tokens)
     {
         ClearSum();
         // The last first: the behaviors of a chunk get the gradients of those that grew out of it too.
@@ -294,7 +294,7 @@ internal sealed unsafe class RequestAttention
         _features.Reserve(Features * _rows * (long)_width);
         _logits.Reserve(_rows * (long)_width);
         _logitGradients.Reserve(_rows * (long)_width);
-        foreach (Buffer<float> buffer in (ReadOnlySpan<Buffer<float>>)[_query, _output, _queryGradient, _outputGradient])
+        foreach (NativeBuffer<float> buffer in (ReadOnlySpan<NativeBuffer<float>>)[_query, _output, _queryGradient, _outputGradient])
             buffer.Reserve(TileSize * _padded);
     }
 
@@ -367,7 +367,7 @@ internal sealed unsafe class RequestAttention
         }
         Clear(_output, _rows * _padded);
         MultiplyByColumns(_logits, _values, head, _output);
-        StoreRows(_output, 1, _call.Output, _call.Dimension, head);
+        StoreRows(_output, 1, _call.Output, _call.OutputStride, head);
     }
 
     private void Backward(int head, Span<double> coefficientSums)
@@ -375,7 +375,7 @@ internal sealed unsafe class RequestAttention
         ComputeLogits(head);
         float* scales = stackalloc float[TileSize * Branches];
         ComputeExponentials(scales);
-        LoadRows(_call.OutputGradient, _call.Dimension, head, 1, _outputGradient);
+        LoadRows(_call.OutputGradient, _call.OutputStride, head, 1, _outputGradient);
         Clear(_logitGradients, _rows * _width);
         MultiplyByTransposed(_outputGradient, _valuesT, head, _logitGradients);
         ComputeLogitGradients(head, scales, coefficientSums);
@@ -434,7 +434,7 @@ internal sealed unsafe class RequestAttention
 
     private int WidthOf(int branch) => _branchStart[branch + 1] - _branchStart[branch];
 
-    private float* InBranch(Buffer<float> tile, int row, int branch) => tile.Pointer + row * (long)_width + _branchStart[branch];
+    private float* InBranch(NativeBuffer<float> tile, int row, int branch) => tile.Pointer + row * (long)_width + _branchStart[branch];
 
     private float* GateOf(float* queriesAndGates, int row, int branch, int head)
         => OfQuery(queriesAndGates, _call.QueryStride, row, head: 0) + _call.Dimension + branch * _call.Heads + head;
@@ -483,7 +483,7 @@ internal sealed unsafe class RequestAttention
     // --- the three products ----------------------------------------------------------------------------------------------------------
 
     /// <summary>tile += rows · transposed: for each query and column, a product over d_h.</summary>
-    private void MultiplyByTransposed(Buffer<float> rows, Buffer<float> transposed, int head, Buffer<float> tile)
+    private void MultiplyByTransposed(NativeBuffer<float> rows, NativeBuffer<float> transposed, int head, NativeBuffer<float> tile)
     {
         float* matrix = transposed.Pointer + (long)(head - _heads.From) * _padded * _stride;
         foreach (Segment segment in _segments)
@@ -494,7 +494,7 @@ internal sealed unsafe class RequestAttention
     }
 
     /// <summary>rows += tile · columns: for each query, a sum over what it sees.</summary>
-    private void MultiplyByColumns(Buffer<float> tile, Buffer<float> columns, int head, Buffer<float> rows)
+    private void MultiplyByColumns(NativeBuffer<float> tile, NativeBuffer<float> columns, int head, NativeBuffer<float> rows)
     {
         float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
         foreach (Segment segment in _segments)
@@ -505,7 +505,7 @@ internal sealed unsafe class RequestAttention
     }
 
     /// <summary>columns += tileᵀ · rows: for each column, a sum over the queries.</summary>
-    private void AddToColumns(Buffer<float> rows, Buffer<float> tile, int head, Buffer<float> columns)
+    private void AddToColumns(NativeBuffer<float> rows, NativeBuffer<float> tile, int head, NativeBuffer<float> columns)
     {
         float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
         foreach (Segment segment in _segments)
@@ -515,14 +515,14 @@ internal sealed unsafe class RequestAttention
         }
     }
 
-    private void LoadRows(float* matrix, int stride, int head, float scale, Buffer<float> rows)
+    private void LoadRows(float* matrix, int stride, int head, float scale, NativeBuffer<float> rows)
     {
         Clear(rows, _rows * _padded);
         for (int row = 0; row < _queries.Count; row++)
             CopyPadded(OfQuery(matrix, stride, row, head), scale, rows.Pointer + row * _padded);
     }
 
-    private void StoreRows(Buffer<float> rows, float scale, float* matrix, int stride, int head)
+    private void StoreRows(NativeBuffer<float> rows, float scale, float* matrix, int stride, int head)
     {
         for (int row = 0; row < _queries.Count; row++)
             CopyScaled(rows.Pointer + row * _padded, scale, OfQuery(matrix, stride, row, head), _call.HeadDimension);
@@ -531,29 +531,5 @@ internal sealed unsafe class RequestAttention
     private float* OfQuery(float* matrix, int stride, int row, int head)
         => matrix + (long)_call.QueryOf(_queries.From + row) * stride + head * _call.HeadDimension;
 
-    private static void Clear(Buffer<float> buffer, int count) => new Span<float>(buffer.Pointer, count).Clear();
-
-    /// <summary>Memory that only grows.</summary>
-    private sealed class Buffer<T> where T : unmanaged
-    {
-        private const int CacheLine = 64;
-        private long _length;
-
-        public T* Pointer { get; private set; }
-
-        /// <summary>Makes room for so many; what is there is lost where there was less.</summary>
-        public void Reserve(long count)
-        {
-            if (count <= _length)
-                return;
-            NativeMemory.AlignedFree(Pointer);
-            Pointer = null;
-            _length = 0;
-            Pointer = (T*)NativeMemory.AlignedAlloc((nuint)(count * sizeof(T)), CacheLine);
-            _length = count;
-            NativeMemory.Clear(Pointer, (nuint)(count * sizeof(T)));
-        }
-
-        ~Buffer() => NativeMemory.AlignedFree(Pointer);
-    }
+    private static void Clear(NativeBuffer<float> buffer, int count) => new Span<float>(buffer.Pointer, count).Clear();
 }

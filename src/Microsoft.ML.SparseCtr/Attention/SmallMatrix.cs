@@ -125,6 +125,13 @@ internal static unsafe class SmallMatrix
             to[i] = scale * from[i];
     }
 
+    /// <summary>Copies rows into a matrix with other columns beside them.</summary>
+    public static void CopyRows(float* from, nint fromRow, int rows, int columns, float* to, nint toRow)
+    {
+        for (int row = 0; row < rows; row++, from += fromRow, to += toRow)
+            new ReadOnlySpan<float>(from, columns).CopyTo(new Span<float>(to, columns));
+    }
+
     /// <summary>The largest of some logits and one more.</summary>
     /// <param name="row">The logits; −∞ hides one.</param>
     /// <param name="count">A multiple of <see cref="Lanes"/>.</param>
@@ -151,17 +158,21 @@ internal static unsafe class SmallMatrix
         return Vector.Sum(sums);
     }
 
-    /// <summary>Σ_i left_i · right_i.</summary>
-    /// <param name="left">One factor of each.</param>
-    /// <param name="right">The other.</param>
-    /// <param name="count">A multiple of <see cref="Lanes"/>.</param>
+    /// <summary>Σ_i left_i · right_i, of any length.</summary>
     public static float Dot(float* left, float* right, int count)
     {
         Vector<float> sums = Vector<float>.Zero;
-        for (int i = 0; i < count; i += Lanes)
+        int i = 0;
+        for (; i + Lanes <= count; i += Lanes)
             sums = Vector.MultiplyAddEstimate(Vector.Load(left + i), Vector.Load(right + i), sums);
-        return Vector.Sum(sums);
+        float sum = Vector.Sum(sums);
+        for (; i < count; i++)
+            sum += left[i] * right[i];
+        return sum;
     }
+
+    /// <summary>1/√(mean(x²) + ε).</summary>
+    public static float InverseRootMeanSquare(float* x, int count, float epsilon) => 1 / MathF.Sqrt(Dot(x, x, count) / count + epsilon);
 
     /// <summary>Σ_i values_i², of any number, added up in doubles.</summary>
     public static double SumOfSquares(float* values, long count)

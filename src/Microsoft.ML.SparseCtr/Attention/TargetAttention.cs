@@ -1,4 +1,3 @@
-using System.Buffers;
 using TorchSharp;
 using TorchSharp.Modules;
 using static Microsoft.ML.SparseCtr.SmallMatrix;
@@ -79,9 +78,7 @@ internal sealed unsafe class TargetAttentionFunction : autograd.SingleTensorFunc
         ctx.save_data(PlacesKey, vars[2]);
         ctx.save_data(HeadsKey, vars[3]);
         Tensor output = zeros(queries.shape);
-        new Pass(queries, keysAndValues, (long[])vars[2], (int)vars[3]) { Output = TensorMemory.Floats(output) }.Run();
-        GC.KeepAlive(queries);
-        GC.KeepAlive(keysAndValues);
+        Run(queries, keysAndValues, (long[])vars[2], (int)vars[3], output: output);
         return output;
     }
 
@@ -89,110 +86,39 @@ internal sealed unsafe class TargetAttentionFunction : autograd.SingleTensorFunc
     {
         List<Tensor> saved = ctx.get_saved_variables();
         Tensor gradient = grad_output.contiguous(), queryGradient = zeros(saved[0].shape), keyAndValueGradient = zeros(saved[1].shape);
-        new Pass(saved[0], saved[1], (long[])ctx.get_data(PlacesKey)!, (int)ctx.get_data(HeadsKey)!)
-        {
-            OutputGradient = TensorMemory.Floats(gradient),
-            QueryGradient = TensorMemory.Floats(queryGradient),
-            KeyAndValueGradient = TensorMemory.Floats(keyAndValueGradient),
-        }.Run();
-        GC.KeepAlive(gradient);
-        GC.KeepAlive(saved);
+        Run(saved[0], saved[1], (long[])ctx.get_data(PlacesKey)!, (int)ctx.get_data(HeadsKey)!,
+            outputGradient: gradient, queryGradient: queryGradient, keyAndValueGradient: keyAndValueGradient);
         return [queryGradient, keyAndValueGradient, null!, null!];
     }
 
-    /// <summary>One pass over all candidates, forward or backward.</summary>
-    private sealed class Pass(Tensor queries, Tensor keysAndValues, long[] places, int heads)
+    private static void Run(
+        Tensor queries, Tensor keysAndValues, long[] places, int heads,
+        Tensor? output = null, Tensor? outputGradient = null, Tensor? queryGradient = null, Tensor? keyAndValueGradient = null)
     {
-        private readonly float* _queries = TensorMemory.Floats(queries), _keysAndValues = TensorMemory.Floats(keysAndValues);
-        private readonly int _candidates = (int)queries.shape[0], _d = (int)queries.shape[1], _headDimension = (int)queries.shape[1] / heads;
-        private readonly int _columns = places.Length / Math.Max(1, (int)queries.shape[0]);
-        private readonly float _scale = 1 / MathF.Sqrt((int)queries.shape[1] / heads);
-
-        /// <summary>Written by the forward pass; null in the backward pass.</summary>
-        public float* Output { get; init; }
-
-        public float* OutputGradient { get; init; }
-        public float* QueryGradient { get; init; }
-        public float* KeyAndValueGradient { get; init; }
-
-        public void Run()
+        (int candidates, int d) = ((int)queries.shape[0], (int)queries.shape[1]);
+        fixed (long* place = places)
         {
-            int threads = Math.Min(heads, ThreadCount.For((long)places.Length * _d, NumbersPerThread));
+            var kernel = new TargetAttentionKernel(candidates, places.Length / Math.Max(1, candidates), heads, d / heads)
+            {
+                Queries = TensorMemory.Floats(queries),
+                QueryStride = d,
+                KeysAndValues = TensorMemory.Floats(keysAndValues),
+                KeyStride = 2 * d,
+                Places = place,
+                Output = Memory(output),
+                OutputGradient = Memory(outputGradient),
+                QueryGradient = Memory(queryGradient),
+                KeyAndValueGradient = Memory(keyAndValueGradient),
+            };
+            int threads = Math.Min(heads, ThreadCount.For((long)places.Length * d, NumbersPerThread));
             if (threads == 1)
-                ComputeHeads(0, heads);
+                kernel.Compute(0, heads);
             else
-                Parallel.For(0, threads, thread => ComputeHeads(heads * thread / threads, heads * (thread + 1) / threads));
+                Parallel.For(0, threads, thread => kernel.Compute(heads * thread / threads, heads * (thread + 1) / threads));
         }
-
-        private void ComputeHeads(int from, int to)
-        {
-            int padded = RoundUp(_columns, Lanes);
-            float[] rented = ArrayPool<float>.Shared.Rent(2 * padded);
-            fixed (float* weights = rented)
-            {
-                for (int candidate = 0; candidate < _candidates; candidate++)
-                {
-                    ReadOnlySpan<long> seen = places.AsSpan(candidate * _columns, _columns);
-                    for (int head = from; head < to; head++)
-                    {
-                        int place = candidate * _d + head * _headDimension;
-                        ComputeWeights(seen, _queries + place, head, weights, padded);
-                        if (Output != null)
-                            SumValues(seen, head, weights, Output + place);
-                        else
-                            Backward(seen, place, head, weights, weights + padded);
-                    }
-                }
-            }
-            ArrayPool<float>.Shared.Return(rented);
-        }
-
-        private float* KeyOf(float* tokens, long row, int head) => tokens + row * 2 * _d + head * _headDimension;
-
-        private float* ValueOf(float* tokens, long row, int head) => KeyOf(tokens, row, head) + _d;
-
-        /// <summary>The softmax of the logits and that of the zero token.</summary>
-        private void ComputeWeights(ReadOnlySpan<long> seen, float* query, int head, float* weights, int padded)
-        {
-            for (int i = 0; i < padded; i++)
-            {
-                bool isThere = i < seen.Length && seen[i] >= 0;
-                weights[i] = isThere ? _scale * Dot(query, KeyOf(_keysAndValues, seen[i], head), _headDimension) : float.NegativeInfinity;
-            }
-            float top = Largest(weights, padded, oneMore: 0), sum = Exponentiate(weights, padded, oneMore: 0, top);
-            CopyScaled(weights, 1 / sum, weights, padded);
-        }
-
-        private void SumValues(ReadOnlySpan<long> seen, int head, float* weights, float* output)
-        {
-            for (int i = 0; i < seen.Length; i++)
-            {
-                if (seen[i] >= 0)
-                    AddScaled(ValueOf(_keysAndValues, seen[i], head), weights[i], output, _headDimension);
-            }
-        }
-
-        /// <summary>With weights p and gradient g of the output: dv = p·g, dp = g·v, and the gradient of a logit is p·(dp − Σ p·dp).</summary>
-        private void Backward(ReadOnlySpan<long> seen, int place, int head, float* weights, float* weightGradients)
-        {
-            float* gradient = OutputGradient + place, query = _queries + place;
-            float mean = 0;
-            for (int i = 0; i < seen.Length; i++)
-            {
-                if (seen[i] < 0)
-                    continue;
-                weightGradients[i] = Dot(gradient, ValueOf(_keysAndValues, seen[i], head), _headDimension);
-                mean += weights[i] * weightGradients[i];
-                AddScaled(gradient, weights[i], ValueOf(KeyAndValueGradient, seen[i], head), _headDimension);
-            }
-            for (int i = 0; i < seen.Length; i++)
-            {
-                if (seen[i] < 0)
-                    continue;
-                float logitGradient = _scale * weights[i] * (weightGradients[i] - mean);
-                AddScaled(KeyOf(_keysAndValues, seen[i], head), logitGradient, QueryGradient + place, _headDimension);
-                AddScaled(query, logitGradient, KeyOf(KeyAndValueGradient, seen[i], head), _headDimension);
-            }
-        }
+        GC.KeepAlive((queries, keysAndValues));
+        GC.KeepAlive((output, outputGradient, queryGradient, keyAndValueGradient));
     }
+
+    private static float* Memory(Tensor? tensor) => tensor is null ? null : TensorMemory.Floats(tensor);
 }

@@ -10,12 +10,6 @@ internal sealed class IdEmbedding : nn.Module<Tensor, Tensor>
 {
     private const double InitialDeviation = 0.1, InitialFactorDeviation = 0.5;
 
-    /// <summary>2³¹ − 1. Keys and multipliers are below it, so that their products are exact in an Int64.</summary>
-    private const long Prime = int.MaxValue;
-
-    // The two multipliers that Fishman and Moore (1986) found to spread best modulo this prime, and the first digits of π and e.
-    private static readonly (long Multiplier, long Offset) s_firstHash = (742_938_285, 314_159_265), s_secondHash = (950_706_376, 271_828_182);
-
     private readonly KeyField _field;
 
     // Named as they are registered: TorchSharp registers the fields of a module under their own names too.
@@ -49,12 +43,12 @@ internal sealed class IdEmbedding : nn.Module<Tensor, Tensor>
 
     private Tensor Embedded(Tensor keys, Func<EmbeddingTable, Tensor, Tensor> look) => factors is null
         ? look(table, keys)
-        : look(table, Rows(keys, s_firstHash)) * look(factors, Rows(keys, s_secondHash));
+        : look(table, Rows(keys, RowHash.First)) * look(factors, Rows(keys, RowHash.Second));
 
-    /// <summary>The first row is the missing key's, the last one the candidate's value's; no hashed key shares them.</summary>
-    private Tensor Rows(Tensor keys, (long Multiplier, long Offset) hash)
+    /// <summary><see cref="RowHash.RowOf"/> of each key.</summary>
+    private Tensor Rows(Tensor keys, RowHash hash)
     {
-        Tensor hashed = (keys * hash.Multiplier + hash.Offset) % Prime % _field.KeyRows + 1;
+        Tensor hashed = (keys * hash.Multiplier + hash.Offset) % RowHash.Prime % _field.KeyRows + 1;
         Tensor ownRow = (keys > _field.KeyCount).to(int64) * (_field.TableRows - 1);
         return where((keys > 0) & (keys <= _field.KeyCount), hashed, ownRow);
     }

@@ -41,7 +41,7 @@ internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<Rms
         float* row = TensorMemory.Floats(x), w = TensorMemory.Floats(weight), y = TensorMemory.Floats(output);
         for (long left = x.shape[0]; left > 0; left--, row += d, y += d)
         {
-            Vector<float> inverse = Vector.Create(InverseRoot(row, d));
+            Vector<float> inverse = Vector.Create(SmallMatrix.InverseRootMeanSquare(row, d, (float)RmsNorm.Epsilon));
             for (int i = 0; i < d; i += SmallMatrix.Lanes)
                 (Vector.Load(row + i) * inverse * Vector.Load(w + i)).Store(y + i);
         }
@@ -59,7 +59,7 @@ internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<Rms
         float* dx = TensorMemory.Floats(xGradient), dw = TensorMemory.Floats(weightGradient);
         for (long left = x.shape[0]; left > 0; left--, row += d, g += d, dx += d)
         {
-            float r = InverseRoot(row, d);
+            float r = SmallMatrix.InverseRootMeanSquare(row, d, (float)RmsNorm.Epsilon);
             Vector<float> inverse = Vector.Create(r), sums = Vector<float>.Zero;
             for (int i = 0; i < d; i += SmallMatrix.Lanes)
             {
@@ -74,6 +74,4 @@ internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<Rms
         GC.KeepAlive(gradient);
         return [xGradient, weightGradient];
     }
-
-    private static float InverseRoot(float* row, int d) => 1 / MathF.Sqrt(SmallMatrix.Dot(row, row, d) / d + (float)RmsNorm.Epsilon);
 }
