@@ -52,7 +52,6 @@ internal static class ScoringBenchmark
     {
         using CtrNetwork network = options.CreateNetwork(BenchmarkRequests.Config with { Options = options });
         network.eval();
-        network.Freeze();
         using PackedBatch batch = PackedBatch.Create([request], network, CPU);
         double fastest = double.PositiveInfinity;
         long begin = Stopwatch.GetTimestamp();

@@ -69,9 +69,19 @@ internal abstract class CtrNetwork : nn.Module<PackedBatch, Tensor>
     /// <summary>What the network has to know of requests before it gets them packed; asked on another thread.</summary>
     public virtual BatchPlan Plan(IReadOnlyList<Request> requests) => new(requests);
 
-    /// <summary>Says that the weights change no more, so that what depends on them alone can be kept.</summary>
-    public virtual void Freeze()
+    /// <summary>A copy of the weights, in an order that is the same for all networks of one configuration.</summary>
+    public unsafe Weights CopyWeights()
     {
+        using IDisposable noGradient = no_grad();
+        // state_dict would name a weight once more for every field that holds its module.
+        return new Weights(named_parameters().Select(named =>
+        {
+            using Tensor values = named.Item2.detach().to(float32).cpu().contiguous();
+            var weight = new Weight(named.Item1, values.shape);
+            long bytes = weight.Count * sizeof(float);
+            Buffer.MemoryCopy(TensorMemory.Floats(values), weight.Values, bytes, bytes);
+            return weight;
+        }));
     }
 
     /// <summary>The logit of each candidate of the batch: [candidates].</summary>

@@ -4,8 +4,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// The ETA network (Chen et al. 2021, arXiv:2108.04468; docs/model.md): a candidate attends to the k behaviors of its whole past whose fingerprints differ
-/// least from its own, and, in a second attention, to the w latest. No gradient goes through the choice. Of the other behaviors not even
-/// embeddings are looked up once the weights change no more: a longer history costs comparisons of bits.
+/// least from its own, and, in a second attention, to the w latest. No gradient goes through the choice.
 /// </summary>
 internal sealed class EtaNetwork : CtrNetwork
 {
@@ -24,19 +23,15 @@ internal sealed class EtaNetwork : CtrNetwork
     public EtaNetwork(CtrConfig config, EtaTrainer.Options options) : base(config, nameof(EtaNetwork))
     {
         _options = options;
-        int shared = config.SequenceFields.Count(field => field.ColumnName is not null);
-        _fingerprints = SequenceTables.Take(shared).Select((table, i) => new Fingerprints(
-            table, new SimHash(options.EmbeddingDimension, options.FingerprintBits / SimHash.WordBits, Seed + (ulong)i))).ToArray();
+        _fingerprints = SequenceTables.Zip(HashesOf(config, options), (table, hash) => new Fingerprints(table, hash)).ToArray();
         register_module("retrieved", _retrieved = new TargetAttention(options.ModelDimension, options.NumberOfHeads));
         register_module("recent", _recent = new TargetAttention(options.ModelDimension, options.NumberOfHeads));
         AddHead(3 * options.ModelDimension);
     }
 
-    public override void Freeze()
-    {
-        foreach (Fingerprints field in _fingerprints)
-            field.Freeze();
-    }
+    /// <summary>The hash of each field that candidate and history share, the first fields.</summary>
+    public static SimHash[] HashesOf(CtrConfig config, EtaTrainer.Options options) => config.SequenceFields.Where(field => field.ColumnName is not null)
+        .Select((_, i) => new SimHash(options.EmbeddingDimension, options.FingerprintBits / SimHash.WordBits, Seed + (ulong)i)).ToArray();
 
     protected override Tensor States(PackedBatch batch)
     {

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -9,28 +8,28 @@ namespace Microsoft.ML.SparseCtr;
 /// The safetensors format: the length of a JSON header (8 bytes, little endian), the header, then the tensors' bytes one after the other.
 /// No code can hide in it, and Python reads it. Tensors are float32.
 /// </summary>
-internal static class SafeTensors
+internal static unsafe class SafeTensors
 {
     private const string Float32 = "F32";
     private const int MaximumHeaderLength = 16 << 20;
 
     // Spans are limited to 2 GB, tensors are not.
-    private const long ElementsPerPart = 1 << 20;
+    private const int FloatsPerPart = 1 << 20;
 
     /// <summary>What the header says of one tensor: its place is in bytes from the end of the header.</summary>
     internal sealed record Entry(string Name, long[] Shape, long Start, long End);
 
-    public static void Write(Stream stream, IReadOnlyList<(string Name, Tensor Value)> tensors)
+    public static void Write(Stream stream, Weights weights)
     {
         var header = new JsonObject();
         long offset = 0;
-        foreach ((string name, Tensor value) in tensors)
+        foreach (Weight weight in weights.All)
         {
-            long end = offset + value.numel() * sizeof(float);
-            header[name] = new JsonObject
+            long end = offset + weight.Count * sizeof(float);
+            header[weight.Name] = new JsonObject
             {
                 ["dtype"] = Float32,
-                ["shape"] = new JsonArray(value.shape.Select(size => (JsonNode)size).ToArray()),
+                ["shape"] = new JsonArray(weight.Shape.Select(size => (JsonNode)size).ToArray()),
                 ["data_offsets"] = new JsonArray(offset, end),
             };
             offset = end;
@@ -41,8 +40,19 @@ internal static class SafeTensors
         BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)json.Length);
         stream.Write(length);
         stream.Write(json);
-        foreach ((_, Tensor value) in tensors)
-            ForEachPart(value, part => stream.Write(part));
+        foreach (Weight weight in weights.All)
+            ForEachPart(weight, part => stream.Write(part));
+    }
+
+    /// <exception cref="FormatException">It is no file of float32 tensors.</exception>
+    /// <exception cref="EndOfStreamException">The stream ends before the tensors do.</exception>
+    public static Weights Read(Stream stream)
+    {
+        // All sizes have been checked before memory is taken for the first.
+        var weights = new Weights(ReadHeader(stream).Select(entry => new Weight(entry.Name, entry.Shape)));
+        foreach (Weight weight in weights.All)
+            ForEachPart(weight, stream.ReadExactly);
+        return weights;
     }
 
     /// <summary>Reads the header and holds every size in it against every other, and against what is left of the stream.</summary>
@@ -77,22 +87,13 @@ internal static class SafeTensors
             => new($"tensor {entry.Name} of shape [{string.Join(", ", entry.Shape)}] cannot be at bytes {entry.Start} to {entry.End}");
     }
 
-    /// <summary>Fills the tensors that the header named, in its order.</summary>
-    public static void ReadData(Stream stream, IReadOnlyList<Entry> header, IReadOnlyDictionary<string, Tensor> tensors)
-    {
-        foreach (Entry entry in header)
-            ForEachPart(tensors[entry.Name], stream.ReadExactly);
-    }
-
     private delegate void PartAction(Span<byte> part);
 
-    private static void ForEachPart(Tensor tensor, PartAction action)
+    private static void ForEachPart(Weight weight, PartAction action)
     {
-        using IDisposable noGradient = no_grad();
-        using var scope = NewDisposeScope();
-        Tensor flat = tensor.reshape(-1);
-        for (long start = 0; start < flat.numel(); start += ElementsPerPart)
-            action(flat.narrow(0, start, Math.Min(ElementsPerPart, flat.numel() - start)).bytes);
+        for (long start = 0; start < weight.Count; start += FloatsPerPart)
+            action(new Span<byte>(weight.Values + start, (int)Math.Min(FloatsPerPart, weight.Count - start) * sizeof(float)));
+        GC.KeepAlive(weight);
     }
 
     private static List<Entry> Parse(byte[] json)

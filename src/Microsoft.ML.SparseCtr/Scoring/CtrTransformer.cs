@@ -1,7 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.SparseCtr.Interop;
-using TorchSharp;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -14,28 +13,29 @@ namespace Microsoft.ML.SparseCtr;
 public sealed class CtrTransformer : ColumnAddingTransformer, IDisposable
 {
     private readonly IHost _host;
-    private readonly CtrNetwork _network;
+    private ScoringNetwork? _network;
 
-    /// <param name="environment">The environment that the transformer belongs to.</param>
-    /// <param name="network">Trained, on the CPU, in evaluation mode; the transformer owns it.</param>
-    internal CtrTransformer(IHostEnvironment environment, CtrNetwork network)
+    internal CtrTransformer(IHostEnvironment environment, ScoringNetwork network)
     {
         _host = environment.Register(nameof(CtrTransformer));
         _network = network;
-        _network.Freeze();
+        Config = network.Config;
     }
 
-    internal CtrConfig Config => _network.Config;
+    internal CtrConfig Config { get; }
 
-    internal long NumberOfParameters => _network.parameters().Sum(parameter => parameter.numel());
+    internal long NumberOfParameters => Network.Weights.All.Sum(weight => weight.Count);
+
+    /// <exception cref="ObjectDisposedException">The transformer has let it go.</exception>
+    internal ScoringNetwork Network => _network ?? throw new ObjectDisposedException(nameof(CtrTransformer));
 
     private protected override ColumnAddingMapper MapperFor(DataViewSchema schema) => new ScoringMapper(this, schema);
 
     private protected override void Save(ModelSaveContext context)
-        => SparseCtrLoader.Entries.Save(context, writer => ModelFile.WriteConfig(Config, writer), stream => ModelFile.WriteWeights(_network, stream));
+        => SparseCtrLoader.Entries.Save(context, writer => ModelFile.WriteConfig(Config, writer), stream => ModelFile.WriteWeights(Network.Weights, stream));
 
-    /// <summary>Frees the network's weights.</summary>
-    public void Dispose() => _network.Dispose();
+    /// <summary>Lets go of the network's weights, which are freed when nothing that was made of the transformer scores with them any more.</summary>
+    public void Dispose() => _network = null;
 
     internal void CheckColumns(DataViewSchema schema)
     {
@@ -43,14 +43,5 @@ public sealed class CtrTransformer : ColumnAddingTransformer, IDisposable
         foreach (InputColumn column in InputColumn.Of(Config))
             column.Check(_host, shape);
         KeyBinding.Check(Config, schema);
-    }
-
-    /// <summary>The logits of the requests' impressions, in their order.</summary>
-    internal float[] Score(IReadOnlyList<Request> requests)
-    {
-        using IDisposable noGradient = torch.no_grad();
-        using DisposeScope scope = torch.NewDisposeScope();
-        using PackedBatch batch = PackedBatch.Create(requests, _network, torch.CPU);
-        return _network.forward(batch).data<float>().ToArray();
     }
 }

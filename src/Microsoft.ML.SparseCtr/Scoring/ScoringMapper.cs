@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr;
@@ -19,7 +20,7 @@ internal sealed class ScoringMapper : ColumnAddingMapper
     protected override Delegate[] MakeGetters(DataViewRow input)
     {
         var reader = new RowReader(input, _transformer.Config, labelColumnName: null);
-        return Getters(OncePerRow(input, () => _transformer.Score([reader.Read()])[0]));
+        return Getters(OncePerRow(input, () => _transformer.Network.Score(reader.Read())[0]));
     }
 
     protected override bool ReadsAhead => true;
@@ -66,17 +67,23 @@ internal sealed class ScoringMapper : ColumnAddingMapper
         private static IEnumerable<(float Score, long Timestamp)> Scores(CtrTransformer transformer, IDataView input)
         {
             var reader = new RequestReader(transformer.Config, labelColumnName: null, groupColumnName: null);
+            ScoringNetwork network = transformer.Network;
             foreach (Request[] rows in reader.Read(input).Chunk(RowsAhead))
             {
-                var scores = new Dictionary<Impression, float>(rows.Length, ReferenceEqualityComparer.Instance);
-                foreach (List<Request> part in rows.JoinByHistory(RowsAhead, transformer.Config.Options.CanShareHistories).InPasses())
+                var scores = new ConcurrentDictionary<Impression, float>(ReferenceEqualityComparer.Instance);
+                IEnumerable<Request> requests = rows.JoinByHistory(RowsAhead, transformer.Config.Options.CanShareHistories);
+                Parallel.ForEach(LargestFirst(requests), new ParallelOptions { MaxDegreeOfParallelism = ThreadCount.OfKernels }, request =>
                 {
-                    foreach ((float score, Impression impression) in transformer.Score(part).Zip(part.SelectMany(request => request.Impressions)))
-                        scores.Add(impression, score);
-                }
+                    foreach ((float score, Impression impression) in network.Score(request).Zip(request.Impressions))
+                        scores[impression] = score;
+                });
                 foreach (Impression impression in rows.Select(row => row.Impressions[0]))
                     yield return (scores[impression], impression.Timestamp);
             }
         }
+
+        /// <summary>One at a time to who is free: with ranges of them, threads would wait for the one that has the longest histories.</summary>
+        private static OrderablePartitioner<Request> LargestFirst(IEnumerable<Request> requests) => Partitioner.Create(
+            requests.OrderByDescending(request => request.HistoryTimestamps.Length + request.Impressions.Count), EnumerablePartitionerOptions.NoBuffering);
     }
 }

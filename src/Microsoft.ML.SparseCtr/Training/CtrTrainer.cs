@@ -77,7 +77,8 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
         Checkpoint? checkpoint = _options.CheckpointPath is { } path ? new Checkpoint(path) : null;
 
         var run = new TrainingRun(_host, channel, config, seed, device, _progress ?? Trial?.Progress, Trial, checkpoint, _cancellationToken);
-        var model = new CtrTransformer(_host, run.Train(trainData, validationData));
+        using CtrNetwork network = run.Train(trainData, validationData);
+        var model = new CtrTransformer(_host, ScoringNetwork.Create(network.Config, network.CopyWeights()));
         // A trial is not finished before it is measured and saved.
         if (Trial is null)
             checkpoint?.Delete();

@@ -197,6 +197,9 @@ public abstract record CtrTrainerOptions
     /// <param name="config">Its inputs, and these options.</param>
     internal abstract CtrNetwork CreateNetwork(CtrConfig config);
 
+    /// <summary>Creates what scores as such a network, of its weights.</summary>
+    internal abstract ScoringNetwork CreateScoringNetwork(CtrConfig config, WeightReader weights);
+
     /// <summary>Whether requests whose histories are the beginnings of one get, over that one, the scores that they have by themselves.</summary>
     internal virtual bool CanShareHistories => true;
 

@@ -35,6 +35,8 @@ public sealed class EtaTrainer : CtrTrainer
 
         internal override CtrNetwork CreateNetwork(CtrConfig config) => new EtaNetwork(config, this);
 
+        internal override ScoringNetwork CreateScoringNetwork(CtrConfig config, WeightReader weights) => new EtaScoringNetwork(config, this, weights);
+
         internal override void CheckNetwork(Requirement require)
         {
             base.CheckNetwork(require);

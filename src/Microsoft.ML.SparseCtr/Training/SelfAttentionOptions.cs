@@ -37,6 +37,8 @@ public abstract record SelfAttentionOptions : CtrTrainerOptions
 
     internal override CtrNetwork CreateNetwork(CtrConfig config) => new SparseCtrNetwork(config, this);
 
+    internal override ScoringNetwork CreateScoringNetwork(CtrConfig config, WeightReader weights) => new SparseCtrScoringNetwork(config, this, weights);
+
     internal override bool CanShareHistories => Shape.CanShareHistories;
 
     internal override void CheckNetwork(Requirement require)

@@ -23,6 +23,8 @@ public sealed class TargetAttentionTrainer : CtrTrainer
 
         internal override CtrNetwork CreateNetwork(CtrConfig config) => new TargetAttentionNetwork(config, this);
 
+        internal override ScoringNetwork CreateScoringNetwork(CtrConfig config, WeightReader weights) => new TargetAttentionScoringNetwork(config, this, weights);
+
         internal override void CheckNetwork(Requirement require)
         {
             base.CheckNetwork(require);

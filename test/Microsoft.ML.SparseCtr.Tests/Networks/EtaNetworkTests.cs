@@ -41,35 +41,6 @@ public class EtaNetworkTests
         Assert.Equal([11, 23, 30], Retrieve(network, request)[0]);
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void A_frozen_network_scores_as_before_to_the_last_bit(bool isHashed)
-    {
-        CtrConfig config = (isHashed ? TestRequests.Hashed : TestRequests.Config).With(s_options);
-        using CtrNetwork network = TestRequests.Network(config, dtype: torch.ScalarType.Float32);
-        Request[] requests = [TestRequests.Request(200, 3), TestRequests.Request(0, 1), TestRequests.Shared(30, [4, 30])];
-        double[] expected = TestRequests.Score(network, requests);
-        network.Freeze();
-        Assert.Equal(expected, TestRequests.Score(network, requests));
-        Assert.Equal(expected, TestRequests.Score(network, requests));
-    }
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void A_frozen_network_keeps_its_fingerprints_and_any_other_makes_them_of_its_weights(bool isFrozen)
-    {
-        using EtaNetwork network = Network(s_options);
-        if (isFrozen)
-            network.Freeze();
-        Request request = TestRequests.Request(60, 2);
-        int[][] before = Retrieve(network, request);
-        using (torch.no_grad())
-            network.Tables.First().DirectTable!.Weight.normal_();
-        Assert.Equal(isFrozen, before.SelectMany(places => places).SequenceEqual(Retrieve(network, request).SelectMany(places => places)));
-    }
-
     [Fact]
     public void Behaviors_that_are_not_seen_have_no_gradient_and_change_no_score()
     {
