@@ -15,7 +15,7 @@ internal sealed unsafe class EvoAttentionKernel
     /// <summary>Pairs of tokens below which a second thread costs more than it does.</summary>
     private const long PairsPerThread = 20_000;
 
-    private static readonly Stack<RequestAttention> s_idle = new();
+    private static readonly Pool<RequestAttention> s_attentions = new();
 
     private double[] _coefficientSums = [];
     private int _pieces;
@@ -108,7 +108,7 @@ internal sealed unsafe class EvoAttentionKernel
 
     private void Work(int thread)
     {
-        RequestAttention attention = Rent();
+        RequestAttention attention = s_attentions.Rent();
         for (int piece; (piece = Interlocked.Increment(ref _next) - 1) < _pieces;)
         {
             int request = Plan.LargestFirst[piece / _parts], part = piece % _parts;
@@ -116,15 +116,7 @@ internal sealed unsafe class EvoAttentionKernel
             attention.Compute(this, Plan.Requests[request], heads, _coefficientSums.AsSpan(request * Heads * 3, Heads * 3));
         }
         attention.Forget();
-        lock (s_idle)
-            s_idle.Push(attention);
-    }
-
-    /// <summary>Keeps what a thread works in, so that later calls allocate nothing.</summary>
-    private static RequestAttention Rent()
-    {
-        lock (s_idle)
-            return s_idle.TryPop(out RequestAttention? attention) ? attention : new RequestAttention();
+        s_attentions.Return(attention);
     }
 
     /// <summary>The pairs of a query and a key in all requests, and in the largest one; a token that is only read counts as one.</summary>

@@ -1,25 +1,25 @@
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>One row of a request: what it says of the candidate, the user and the moment.</summary>
+/// <summary>One row of a request: what it says of the candidate, the user and the moment. Only <see cref="CtrScorer"/>, which fills the same objects again and again, sets what was made.</summary>
 internal sealed class Impression
 {
     /// <summary>The candidate's key in each sequence field, the item first.</summary>
     public required int[] SequenceKeys { get; init; }
 
     /// <summary>The keys of each candidate-only field; a field without any has the missing key.</summary>
-    public required int[][] CandidateKeys { get; init; }
+    public required int[][] CandidateKeys { get; set; }
 
     /// <summary>The keys of each user field; a field without any has the missing key.</summary>
-    public required int[][] UserKeys { get; init; }
+    public required int[][] UserKeys { get; set; }
 
     /// <summary>All numeric slots, not yet standardized.</summary>
-    public required float[] Numbers { get; init; }
+    public required float[] Numbers { get; set; }
 
     /// <summary>Unix seconds.</summary>
-    public required long Timestamp { get; init; }
+    public required long Timestamp { get; set; }
 
     /// <summary>Behaviors of the request's history that came before the impression, which sees only these: the first so many.</summary>
-    public required int PastLength { get; init; }
+    public required int PastLength { get; set; }
 
     /// <summary>1 for a click, 0 for none; NaN where it is missing or was not asked for.</summary>
     public float Label { get; init; } = float.NaN;
@@ -29,10 +29,10 @@ internal sealed class Impression
 internal sealed class Request
 {
     /// <summary>For each sequence field, the keys of the behaviors, oldest first.</summary>
-    public required int[][] HistoryKeys { get; init; }
+    public required int[][] HistoryKeys { get; set; }
 
     /// <summary>Unix seconds of the behaviors, ascending.</summary>
-    public required long[] HistoryTimestamps { get; init; }
+    public required long[] HistoryTimestamps { get; set; }
 
     public required List<Impression> Impressions { get; init; }
 

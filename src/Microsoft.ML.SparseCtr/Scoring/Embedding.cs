@@ -32,14 +32,14 @@ internal sealed unsafe class Embedding
             to[i] = left[i] * right[i];
     }
 
-    /// <summary>Writes the mean of the embeddings of some keys, at least one.</summary>
-    /// <param name="keys">The keys.</param>
+    /// <summary>Writes the mean of the embeddings of some keys.</summary>
+    /// <param name="keys">The keys; none counts as the missing one.</param>
     /// <param name="to">Receives the mean.</param>
     /// <param name="one">Room for one embedding.</param>
     public void WriteMean(ReadOnlySpan<int> keys, float* to, float* one)
     {
-        Write(keys[0], to);
-        if (keys.Length == 1)
+        Write(keys.IsEmpty ? 0 : keys[0], to);
+        if (keys.Length <= 1)
             return;
         foreach (int key in keys[1..])
         {

@@ -17,7 +17,7 @@ internal abstract unsafe class ScoringNetwork
     private readonly LinearMap? _candidateToken;
     private readonly LinearMap _hidden, _logit;
     private readonly float[] _mean, _inverseDeviation;
-    private readonly Stack<Scratch> _idle = new();
+    private readonly Pool<Scratch> _scratch = new();
     private readonly int _stateDimension;
 
     /// <param name="config">The network.</param>
@@ -47,13 +47,16 @@ internal abstract unsafe class ScoringNetwork
     /// <summary>What the network was made of: what is saved.</summary>
     public Weights Weights { get; }
 
+    /// <summary>Numbers of a row.</summary>
+    public int NumberCount => _mean.Length;
+
     /// <summary>From a row of d numbers to the next.</summary>
     protected int Stride => _token.Stride;
 
     /// <summary>What embeds each field of a token.</summary>
     protected IReadOnlyList<Embedding> SequenceEmbeddings => _sequence;
 
-    private int HeadInputs => _stateDimension + _user.Length * Config.Options.EmbeddingDimension + Config.NumericDimension;
+    private int HeadInputs => _stateDimension + _user.Length * Config.Options.EmbeddingDimension + _mean.Length;
 
     /// <exception cref="FormatException">The weights are not those of such a network: one is missing, of another shape, or too many.</exception>
     public static ScoringNetwork Create(CtrConfig config, Weights weights)
@@ -75,7 +78,7 @@ internal abstract unsafe class ScoringNetwork
     /// <summary>Writes the logits of a request's impressions.</summary>
     public void Score(Request request, Span<float> logits)
     {
-        Scratch scratch = Rent();
+        Scratch scratch = _scratch.Rent();
         try
         {
             int inputs = HeadInputs, candidates = request.Impressions.Count;
@@ -87,8 +90,7 @@ internal abstract unsafe class ScoringNetwork
         finally
         {
             scratch.Clear();
-            lock (_idle)
-                _idle.Push(scratch);
+            _scratch.Return(scratch);
         }
         GC.KeepAlive(this);
     }
@@ -129,7 +131,7 @@ internal abstract unsafe class ScoringNetwork
         }
         if (_candidateToken is not null)
         {
-            int inputs = _candidate.Length * e + Config.NumericDimension;
+            int inputs = _candidate.Length * e + _mean.Length;
             float* features = scratch.TakeRows(candidates, inputs);
             WriteFeatures(request, _candidate, static impression => impression.CandidateKeys, features, inputs, scratch);
             _candidateToken.Apply(features, inputs, candidates, x + (long)count * stride, stride, adds: true);
@@ -168,11 +170,5 @@ internal abstract unsafe class ScoringNetwork
         _logit.Apply(hidden, _hidden.Stride, logits.Length, scores, _logit.Stride);
         for (int i = 0; i < logits.Length; i++)
             logits[i] = scores[(long)i * _logit.Stride];
-    }
-
-    private Scratch Rent()
-    {
-        lock (_idle)
-            return _idle.TryPop(out Scratch? scratch) ? scratch : new Scratch();
     }
 }

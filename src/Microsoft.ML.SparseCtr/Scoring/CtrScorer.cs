@@ -1,0 +1,253 @@
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// Scores the candidates of one user at a time with a trained network, of any trainer of this library, in .NET code alone: no native library is loaded. What it is
+/// asked is not a row of a pipeline, but the keys, times and numbers that the pipeline makes of one. Safe for concurrent use; each call computes on the thread that makes it.
+/// </summary>
+/// <example>
+/// <code>
+/// CtrScorer scorer = CtrScorer.Load("ctr.zip");
+/// var history = new CtrHistory(timestamps, itemKeys);
+/// float[] scores = scorer.Score(history, items.Select(item => new CtrCandidate { ItemKeys = [scorer.KeyOf("Item", item)], Timestamp = now }).ToArray());
+/// </code>
+/// </example>
+public sealed class CtrScorer
+{
+    private readonly ScoringNetwork _network;
+    private readonly CtrConfig _config;
+    private readonly int _itemColumns;
+    private readonly DataViewSchema? _schema;
+    private readonly Dictionary<string, Lazy<KeyLookup>> _keys = [];
+    private readonly Pool<Inputs> _inputs = new();
+
+    private CtrScorer(CtrTransformer transformer, DataViewSchema? schema)
+    {
+        (_network, _config, _schema) = (transformer.Network, transformer.Config, schema);
+        _itemColumns = _config.SequenceFields.Count(field => field.ColumnName is not null);
+        HistoryColumnNames = _config.SequenceFields.Select(field => field.HistoryColumnName!).ToArray();
+        ItemColumnNames = _config.SequenceFields.Take(_itemColumns).Select(field => field.ColumnName!).ToArray();
+        CandidateColumnNames = _config.CandidateFields.Select(field => field.ColumnName!).ToArray();
+        UserColumnNames = _config.UserFields.Select(field => field.ColumnName!).ToArray();
+        NumericColumnNames = _config.NumericFields.Select(field => field.ColumnName).ToArray();
+        foreach (string column in HistoryColumnNames.Concat(ItemColumnNames).Concat(CandidateColumnNames).Concat(UserColumnNames))
+            _keys.TryAdd(column, new Lazy<KeyLookup>(() => KeyLookup.Of(_schema, column)));
+    }
+
+    /// <summary>Loads a model that <c>mlContext.Model.Save</c> has written.</summary>
+    /// <param name="path">The .zip: a pipeline that ends in, or contains, a transformer of this library's trainers.</param>
+    /// <exception cref="ArgumentException">The model contains no such transformer.</exception>
+    /// <exception cref="FormatException">The file is no such model, or of a newer version.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static CtrScorer Load(string path) => Of(new MLContext().Model.Load(path, out DataViewSchema schema), schema);
+
+    /// <summary>Scores with a model in memory, whose weights it shares; that the model is disposed is nothing to it.</summary>
+    /// <param name="model">A <see cref="CtrTransformer"/>, or a chain of transformers with one in it, of which it takes the last.</param>
+    /// <param name="inputSchema">The schema of the rows that the model transforms: where it is given, <see cref="KeyOf(string, string)"/> knows what keys stand for.</param>
+    /// <exception cref="ArgumentException">The model contains no such transformer.</exception>
+    public static CtrScorer Of(ITransformer model, DataViewSchema? inputSchema = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        CtrTransformer transformer = Find(model) ?? throw new ArgumentException(
+            $"The model has no {nameof(CtrTransformer)}, which is what a trainer of {typeof(CtrScorer).Namespace} fits; it is a {model.GetType().Name}.", nameof(model));
+        return new CtrScorer(transformer, inputSchema is null ? null : model.GetOutputSchema(inputSchema));
+
+        static CtrTransformer? Find(ITransformer model) => model as CtrTransformer ?? (model as IEnumerable<ITransformer>)?.Select(Find).LastOrDefault(found => found is not null);
+    }
+
+    /// <summary>The columns of a history, in the order of <see cref="CtrHistory.Keys"/>: those that the candidate shares, its item first, before those that only behaviors have.</summary>
+    public IReadOnlyList<string> HistoryColumnNames { get; }
+
+    /// <summary>The candidate's columns that it shares with the history, in the order of <see cref="CtrCandidate.ItemKeys"/> and of the first of <see cref="HistoryColumnNames"/>.</summary>
+    public IReadOnlyList<string> ItemColumnNames { get; }
+
+    /// <summary>The candidate's other key columns, in the order of <see cref="CtrCandidate.CandidateKeys"/>.</summary>
+    public IReadOnlyList<string> CandidateColumnNames { get; }
+
+    /// <summary>The user's key columns, in the order of <see cref="CtrCandidate.UserKeys"/>.</summary>
+    public IReadOnlyList<string> UserColumnNames { get; }
+
+    /// <summary>The numeric columns, in the order of <see cref="CtrCandidate.Numbers"/>.</summary>
+    public IReadOnlyList<string> NumericColumnNames { get; }
+
+    /// <summary>The probability that a score, a logit, stands for.</summary>
+    public static float Probability(float score) => 1 / (1 + MathF.Exp(-score));
+
+    /// <summary>The key that stands for a text in a column; 0, the missing key, where none does.</summary>
+    /// <param name="columnName">A key column of the model.</param>
+    /// <param name="value">The text.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The model reads no such key column.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The column's keys are not those of texts: they are of numbers; or come from Hash, or from a model whose schema was not given, and nothing is known of them.
+    /// </exception>
+    public int KeyOf(string columnName, string value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return KeysOf(columnName).Texts?.GetValueOrDefault(value) ?? throw new InvalidOperationException($"The keys of column '{columnName}' do not stand for texts, as far as the model says.");
+    }
+
+    /// <summary>The key that stands for a whole number in a column; 0, the missing key, where none does.</summary>
+    /// <inheritdoc cref="KeyOf(string, string)"/>
+    public int KeyOf(string columnName, long value)
+        => KeysOf(columnName).Numbers?.GetValueOrDefault(value) ?? throw new InvalidOperationException($"The keys of column '{columnName}' do not stand for whole numbers, as far as the model says.");
+
+    /// <summary>The scores (logits) of candidates for a user, in their order: the greater, the likelier is a click.</summary>
+    /// <inheritdoc cref="Score(CtrHistory, ReadOnlySpan{CtrCandidate}, Span{float})"/>
+    public float[] Score(CtrHistory history, params ReadOnlySpan<CtrCandidate> candidates)
+    {
+        var scores = new float[candidates.Length];
+        Score(history, candidates, scores);
+        return scores;
+    }
+
+    /// <summary>Writes the scores (logits) of candidates for a user. The history is encoded once for all of them.</summary>
+    /// <param name="history">
+    /// What came before. Of more than <see cref="CtrTrainerOptions.HistoryLength"/> behaviors, the first ones are left out as in training, by <see cref="CtrTrainerOptions.HistoryStride"/>.
+    /// </param>
+    /// <param name="candidates">The candidates; may be none.</param>
+    /// <param name="scores">Receives the scores; as long as <paramref name="candidates"/>.</param>
+    /// <exception cref="ArgumentException">An input is not as the model needs it: the message says which, and what was expected.</exception>
+    public void Score(CtrHistory history, ReadOnlySpan<CtrCandidate> candidates, Span<float> scores)
+    {
+        ArgumentNullException.ThrowIfNull(history);
+        if (scores.Length != candidates.Length)
+            throw new ArgumentException($"Expected room for {candidates.Length} scores, got {scores.Length}.", nameof(scores));
+        Check(history);
+        foreach (CtrCandidate candidate in candidates)
+            Check(candidate, history);
+        if (candidates.IsEmpty)
+            return;
+
+        Inputs inputs = _inputs.Rent();
+        try
+        {
+            _network.Score(inputs.Fill(_config, history, candidates), scores);
+        }
+        finally
+        {
+            _inputs.Return(inputs);
+        }
+    }
+
+    private void Check(CtrHistory history)
+    {
+        KeyField[] fields = _config.SequenceFields;
+        long[] times = history.Timestamps;
+        if (history.Keys.Length != fields.Length)
+            throw Bad(nameof(history), $"has keys of {history.Keys.Length} columns; expected those of {string.Join(", ", HistoryColumnNames)}");
+        for (int field = 0; field < fields.Length; field++)
+        {
+            int[] keys = history.Keys[field];
+            if (keys.Length != times.Length)
+                throw Bad(nameof(history), $"has {keys.Length} keys of '{HistoryColumnNames[field]}', but {times.Length} timestamps");
+            CheckKeys(keys, HistoryColumnNames[field], fields[field], nameof(history));
+        }
+        for (int i = 0; i < times.Length; i++)
+        {
+            if (times[i] < (i == 0 ? 0 : times[i - 1]))
+                throw Bad(nameof(history), $"has the time {times[i]} at position {i}; expected Unix seconds in ascending order");
+        }
+    }
+
+    private void Check(CtrCandidate candidate, CtrHistory history)
+    {
+        const string name = "candidates";
+        ArgumentNullException.ThrowIfNull(candidate);
+        if (candidate.ItemKeys.Length != _itemColumns)
+            throw Bad(name, $"has one with {candidate.ItemKeys.Length} {nameof(candidate.ItemKeys)}; expected one of each of {string.Join(", ", ItemColumnNames)}");
+        for (int field = 0; field < _itemColumns; field++)
+            CheckKeys(candidate.ItemKeys.AsSpan(field, 1), ItemColumnNames[field], _config.SequenceFields[field], name);
+        CheckBags(candidate.CandidateKeys, nameof(candidate.CandidateKeys), CandidateColumnNames, _config.CandidateFields);
+        CheckBags(candidate.UserKeys, nameof(candidate.UserKeys), UserColumnNames, _config.UserFields);
+        if (candidate.Numbers.Length != _network.NumberCount)
+            throw Bad(name, $"has one with {candidate.Numbers.Length} {nameof(candidate.Numbers)}; expected the {_network.NumberCount} of {string.Join(", ", NumericColumnNames)}");
+        if (candidate.Timestamp < (history.Timestamps.Length == 0 ? 0 : history.Timestamps[^1]))
+            throw Bad(name, $"has one of the time {candidate.Timestamp}; expected Unix seconds not before the history's last event: a history must not see the future");
+
+        static void CheckBags(int[][] keys, string what, IReadOnlyList<string> columns, KeyField[] fields)
+        {
+            if (keys.Length != fields.Length)
+                throw Bad(name, $"has one with {what} of {keys.Length} columns; expected those of {(fields.Length == 0 ? "none" : string.Join(", ", columns))}");
+            for (int field = 0; field < fields.Length; field++)
+                CheckKeys(keys[field], columns[field], fields[field], name);
+        }
+    }
+
+    private static void CheckKeys(ReadOnlySpan<int> keys, string column, KeyField field, string name)
+    {
+        foreach (int key in keys)
+        {
+            if ((uint)key > (uint)field.KeyCount)
+                throw Bad(name, $"has the key {key} in '{column}'; expected 0 to {field.KeyCount:N0}");
+        }
+    }
+
+    private static ArgumentException Bad(string name, string what) => new($"{name} {what}.", name);
+
+    private KeyLookup KeysOf(string columnName) => _keys.TryGetValue(columnName, out Lazy<KeyLookup>? keys)
+        ? keys.Value
+        : throw new ArgumentOutOfRangeException(nameof(columnName), columnName, $"The model reads no key column of that name; expected one of {string.Join(", ", _keys.Keys)}.");
+
+    /// <summary>The keys of a column by what they stand for; null where they do not stand for such values.</summary>
+    private sealed record KeyLookup(Dictionary<string, int>? Texts, Dictionary<long, int>? Numbers)
+    {
+        public static KeyLookup Of(DataViewSchema? schema, string column)
+        {
+            KeyValues? values = schema?.GetColumnOrNull(column) is { } found ? KeyValues.Of(found) : null;
+            bool areWhole = values?.Numbers is not null && NumberTypes.IsWhole(values.Type);
+            return new(First(values?.Texts?.Select(text => text.ToString())), areWhole ? First(values!.Numbers) : null);
+        }
+
+        /// <summary>Of several keys for one value, the first.</summary>
+        private static Dictionary<T, int>? First<T>(IEnumerable<T>? values) where T : notnull
+        {
+            if (values is null)
+                return null;
+            var keys = new Dictionary<T, int>();
+            foreach ((int index, T value) in values.Index())
+                keys.TryAdd(value, index + 1);
+            return keys;
+        }
+    }
+
+    /// <summary>A request that is filled again and again.</summary>
+    private sealed class Inputs
+    {
+        private readonly Request _request = new() { HistoryKeys = [], HistoryTimestamps = [], Impressions = [] };
+        private readonly List<Impression> _impressions = [];
+
+        public Request Fill(CtrConfig config, CtrHistory history, ReadOnlySpan<CtrCandidate> candidates)
+        {
+            int skipped = History.Skipped(history.Timestamps.Length, config.Options.HistoryLength, config.Options.HistoryStride);
+            _request.HistoryTimestamps = skipped == 0 ? history.Timestamps : history.Timestamps[skipped..];
+            _request.HistoryKeys = skipped == 0 ? history.Keys : history.Keys.Select(keys => keys[skipped..]).ToArray();
+            _request.Impressions.Clear();
+            for (int i = 0; i < candidates.Length; i++)
+            {
+                if (i == _impressions.Count)
+                    _impressions.Add(NewImpression(config));
+                Impression impression = _impressions[i];
+                candidates[i].ItemKeys.CopyTo(impression.SequenceKeys, 0);
+                impression.CandidateKeys = candidates[i].CandidateKeys;
+                impression.UserKeys = candidates[i].UserKeys;
+                impression.Numbers = candidates[i].Numbers;
+                impression.Timestamp = candidates[i].Timestamp;
+                impression.PastLength = _request.HistoryTimestamps.Length;
+                _request.Impressions.Add(impression);
+            }
+            return _request;
+        }
+
+        /// <summary>With the keys that every candidate has in the fields that only behaviors have.</summary>
+        private static Impression NewImpression(CtrConfig config) => new()
+        {
+            SequenceKeys = config.SequenceFields.Select(field => field.ColumnName is null ? field.CandidateKey : 0).ToArray(),
+            CandidateKeys = [],
+            UserKeys = [],
+            Numbers = [],
+            Timestamp = 0,
+            PastLength = 0,
+        };
+    }
+}

@@ -1,0 +1,19 @@
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>Keeps what calls work in, so that later calls allocate nothing: as many as there have been calls at one time.</summary>
+internal sealed class Pool<T> where T : class, new()
+{
+    private readonly Stack<T> _idle = new();
+
+    public T Rent()
+    {
+        lock (_idle)
+            return _idle.TryPop(out T? item) ? item : new T();
+    }
+
+    public void Return(T item)
+    {
+        lock (_idle)
+            _idle.Push(item);
+    }
+}
