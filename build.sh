@@ -6,7 +6,7 @@
 #   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, --checkpoint FILE, ...);
 #                                                        with sweep first, sweep the trainer's options (--trials N, --folder FOLDER)
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
-#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, scoring, kernels or
+#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, scoring, serving, kernels or
 #                                                        pytorch, --events N, --rows N, --data FOLDER, --json FILE; without a name, all)
 #   ./build.sh bench --quality [--data FOLDER] [--minutes N]
 #                                                        compare the models (hours; goes on where it was ended): docs/results/quality.md
@@ -185,7 +185,7 @@ runs_pytorch() {
     local argument
     for argument in "$@"; do
         case $argument in
-            pytorch) return 0 ;;
+            pytorch|serving) return 0 ;;
             histories|metrics|tables|attention|memory|sharing|scoring|kernels|--quality) return 1 ;;
         esac
     done

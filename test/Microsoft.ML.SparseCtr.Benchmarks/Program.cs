@@ -14,6 +14,7 @@ var benchmarks = new Dictionary<string, Action>
     ["memory"] = MemoryBenchmark.Run,
     ["sharing"] = () => SharingBenchmark.Run(paths["--data"]),
     ["scoring"] = ScoringBenchmark.Run,
+    ["serving"] = ServingBenchmark.Run,
     ["kernels"] = KernelBenchmarks.Run,
     ["pytorch"] = () => PyTorchBenchmark.Run(paths["--json"]),
     [quality] = () => QualityBenchmark.Run(paths["--data"], TimeSpan.FromMinutes(numbers["--minutes"])),

@@ -80,8 +80,18 @@ internal static class PyTorchBenchmark
         JsonObject request = JsonSerializer.SerializeToNode(BenchmarkRequests.Plain(BenchmarkRequests.Batch(n, batch)))!.AsObject();
         request["do"] = "load";
         (request["n"], request["batch"], request["threads"]) = (n, batch, Threads);
-        request["config"] = JsonSerializer.SerializeToNode(new
+        request["config"] = NetworkConfig(candidates: 1);
+        process.Ask(request);
+    }
+
+    /// <summary>The network's sizes, as the script takes them.</summary>
+    /// <param name="candidates">Of each request.</param>
+    public static JsonNode NetworkConfig(int candidates)
+    {
+        SparseCtrTrainer.Options sizes = BenchmarkRequests.Sizes;
+        return JsonSerializer.SerializeToNode(new
         {
+            candidates,
             dimension = sizes.ModelDimension,
             heads = sizes.NumberOfHeads,
             chunks = sizes.NumberOfChunks,
@@ -97,8 +107,7 @@ internal static class PyTorchBenchmark
             dropout = Measurements.Options.Dropout,
             tokenDropout = Measurements.Options.TokenDropout,
             itemDropout = Measurements.Options.ItemDropout,
-        });
-        process.Ask(request);
+        })!;
     }
 
     private static (double Ours, double Peer) Products(MeasuredProcess ours, MeasuredProcess peer)

@@ -221,7 +221,7 @@ public sealed class CtrScorer
         {
             int skipped = History.Skipped(history.Timestamps.Length, config.Options.HistoryLength, config.Options.HistoryStride);
             _request.HistoryTimestamps = skipped == 0 ? history.Timestamps : history.Timestamps[skipped..];
-            _request.HistoryKeys = skipped == 0 ? history.Keys : history.Keys.Select(keys => keys[skipped..]).ToArray();
+            _request.HistoryKeys = skipped == 0 ? history.Keys : Array.ConvertAll(history.Keys, From(skipped));
             _request.Impressions.Clear();
             for (int i = 0; i < candidates.Length; i++)
             {
@@ -238,6 +238,8 @@ public sealed class CtrScorer
             }
             return _request;
         }
+
+        private static Converter<int[], int[]> From(int first) => keys => keys[first..];
 
         /// <summary>With the keys that every candidate has in the fields that only behaviors have.</summary>
         private static Impression NewImpression(CtrConfig config) => new()

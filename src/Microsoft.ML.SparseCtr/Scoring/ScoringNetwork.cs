@@ -26,8 +26,9 @@ internal abstract unsafe class ScoringNetwork
     protected ScoringNetwork(CtrConfig config, WeightReader weights, int stateDimension)
     {
         (Config, Weights, _stateDimension) = (config, weights.Weights, stateDimension);
-        int d = config.Options.ModelDimension, e = config.Options.EmbeddingDimension, numbers = config.NumericDimension;
-        int candidateInputs = config.CandidateFields.Length * e + numbers;
+        _mean = config.NumericFields.SelectMany(field => field.Mean).ToArray();
+        _inverseDeviation = config.NumericFields.SelectMany(field => field.StandardDeviation).Select(deviation => 1 / deviation).ToArray();
+        int d = config.Options.ModelDimension, e = config.Options.EmbeddingDimension, candidateInputs = config.CandidateFields.Length * e + NumberCount;
         _sequence = Embeddings("sequence_tables", config.SequenceFields);
         _candidate = Embeddings("candidate_tables", config.CandidateFields);
         _user = Embeddings("user_tables", config.UserFields);
@@ -35,8 +36,6 @@ internal abstract unsafe class ScoringNetwork
         _candidateToken = candidateInputs > 0 ? new LinearMap(weights, "candidate_token", candidateInputs, d) : null;
         _hidden = new LinearMap(weights, "hidden", HeadInputs, config.Options.HeadDimension, hasBias: true);
         _logit = new LinearMap(weights, "logit", config.Options.HeadDimension, 1, hasBias: true);
-        _mean = config.NumericFields.SelectMany(field => field.Mean).ToArray();
-        _inverseDeviation = config.NumericFields.SelectMany(field => field.StandardDeviation).Select(deviation => 1 / deviation).ToArray();
 
         Embedding[] Embeddings(string name, KeyField[] fields)
             => fields.Select((field, i) => new Embedding(weights.In(name).In($"{i}"), field, e)).ToArray();
@@ -56,7 +55,7 @@ internal abstract unsafe class ScoringNetwork
     /// <summary>What embeds each field of a token.</summary>
     protected IReadOnlyList<Embedding> SequenceEmbeddings => _sequence;
 
-    private int HeadInputs => _stateDimension + _user.Length * Config.Options.EmbeddingDimension + _mean.Length;
+    private int HeadInputs => _stateDimension + _user.Length * Config.Options.EmbeddingDimension + NumberCount;
 
     /// <exception cref="FormatException">The weights are not those of such a network: one is missing, of another shape, or too many.</exception>
     public static ScoringNetwork Create(CtrConfig config, Weights weights)
@@ -131,7 +130,7 @@ internal abstract unsafe class ScoringNetwork
         }
         if (_candidateToken is not null)
         {
-            int inputs = _candidate.Length * e + _mean.Length;
+            int inputs = _candidate.Length * e + NumberCount;
             float* features = scratch.TakeRows(candidates, inputs);
             WriteFeatures(request, _candidate, static impression => impression.CandidateKeys, features, inputs, scratch);
             _candidateToken.Apply(features, inputs, candidates, x + (long)count * stride, stride, adds: true);

@@ -1,7 +1,8 @@
 """The SparseCTR network (docs/model.md) in PyTorch's operators, and the same with dense causal attention: what the benchmarks compare with.
 
 It answers requests, one JSON object per line on standard input, by one JSON object per line on standard output. All requests of a batch have
-n - 1 behaviors and one candidate, n a multiple of the local window, so that every tensor is a batched one without padding.
+n - 1 behaviors and one candidate, n a multiple of the local window, so that every tensor is a batched one without padding; or there is one
+request of several candidates, whose behaviors are a multiple of the window.
 
 RelTemporal's terms of hour and weekend are sums of products of something of the query and something of the key: four more numbers at each query
 and key put them into the product of queries and keys, and the logarithm alone is added as a matrix. Both kinds of attention have this; it is
@@ -27,6 +28,7 @@ class Layout:
 
     def __init__(self, times, config, is_dense):
         self.times, self.tau, self.is_dense = times, config["timeScale"], is_dense
+        self.candidates = config.get("candidates", 1)
         seconds = (times % DAY).double() * (2 * math.pi / DAY)
         weekday = times % (7 * DAY) // DAY  # 1970-01-01 was a Thursday
         weekend = ((weekday == 2) | (weekday == 3)).float()
@@ -44,7 +46,7 @@ class Layout:
 
     def _plan_sparse(self, chunks, transitions, window):
         times = self.times
-        (batch, n), behaviors = times.shape, times.shape[1] - 1
+        (batch, n), behaviors = times.shape, times.shape[1] - self.candidates
         self.window = window
 
         # The largest gaps, of equal ones the latest, are the boundaries of chunks.
@@ -53,7 +55,7 @@ class Layout:
         start = functional.pad(inner, (1, 0))
         end = functional.pad(inner, (0, 1), value=behaviors)
         own = torch.zeros(batch, n, dtype=torch.int64).scatter_(1, inner, 1).cumsum(1)
-        own[:, -1] = chunks  # a candidate sees all
+        own[:, behaviors:] = chunks  # a candidate sees all
         self.average = (own[:, None, :behaviors] == torch.arange(chunks)[:, None]) / (end - start)[:, :, None]
 
         self.last = end - 1
@@ -67,12 +69,16 @@ class Layout:
         self.global_log = functional.pad(self._log(times, times.gather(1, self.last)), (1, 0))
         self.transition_log = functional.pad(self._log(times, times.gather(1, self.transition)), (1, 0))
 
-        # Queries in blocks of w, which see the keys of their own block and of the one before it.
+        # Queries in blocks of w, which see the keys of their own block and of the one before it. One candidate is in the last block; several are apart.
+        if self.candidates > 1:
+            self.past_log = self._log(times[:, behaviors:], times[:, behaviors - window:behaviors])
+            times, n = times[:, :behaviors], behaviors
         blocks = times.view(batch, n // window, window)
         self.local_log = self._log(blocks, torch.cat([functional.pad(blocks, (0, 0, 1, 0))[:, :-1], blocks], 2))
         behind = torch.arange(window)[:, None] + window - torch.arange(2 * window)
         seen = ((behind >= 0) & (behind < window)).repeat(n // window, 1, 1)
-        seen[-1, -1] |= behind[-1] == window  # a candidate sees w behaviors and itself
+        if self.candidates == 1:
+            seen[-1, -1] |= behind[-1] == window  # a candidate sees w behaviors and itself
         seen[0, :, :window] = False
         self.local_mask = self._mask(seen)
 
@@ -103,8 +109,8 @@ class Attention(nn.Module):
         self.temporal = RelTemporal(self.heads)
 
     def forward(self, x, layout, candidates_only):
-        """[B, n, d] to [B, n, d] or, of the candidates only, [B, 1, d]."""
-        asking = x[:, -1:] if candidates_only else x
+        """[B, n, d] to [B, n, d] or, of the candidates only, [B, candidates, d]."""
+        asking = x[:, -layout.candidates:] if candidates_only else x
         query = self._heads(self.query(asking)) / math.sqrt(x.shape[2] // self.heads)
         moments = layout.moments[:, None, -asking.shape[1]:] * self.temporal.coefficients[:, [1, 1, 2, 2]][:, None]
         query = torch.cat([query, moments], 3)
@@ -131,7 +137,7 @@ class Attention(nn.Module):
         return torch.cat(attended).view(*query.shape[:3], -1)
 
     def _sparse(self, query, key, value, gates, layout):
-        rows, behaviors = slice(-query.shape[2], None), key.shape[1] - 1
+        rows, behaviors = slice(-query.shape[2], None), key.shape[1] - layout.candidates
 
         # Every query's chunks and transitions are the request's own, behind the zero token.
         chunk_key = self._keys(layout.average @ key[:, :behaviors], self._take(layout.moments, layout.last))
@@ -146,16 +152,32 @@ class Attention(nn.Module):
                                 layout.transition_mask[:, :, rows], layout.transition_log[:, None, rows])
         total = total.addcmul(gates[1], attended)
 
-        if query.shape[2] == 1:
+        if layout.candidates > 1:
+            local = self._of_candidates(query[:, :, -layout.candidates:], key, value, layout)
+            if query.shape[2] > layout.candidates:
+                behind = (tensor[:, :, :behaviors] for tensor in (query, key, value))
+                local = torch.cat([self._of_behaviors(*behind, layout), local], 2)
+        elif query.shape[2] == 1:
             seen = slice(-layout.window - 1, None)
             last = (layout.times[:, None, -1:], layout.times[:, None, seen])
             local = self._attend(query, key[:, :, seen], value[:, :, seen], torch.zeros(1), layout._log(last[0], last[1]))
         else:
-            blocks = (len(query), self.heads, -1, layout.window)
-            local = self._attend(query.reshape(*blocks, query.shape[3]), self._with_previous(key.view(*blocks, key.shape[3])),
-                                 self._with_previous(value.reshape(*blocks, value.shape[3])), layout.local_mask, layout.local_log[:, None])
-            local = local.flatten(2, 3)
+            local = self._of_behaviors(query, key, value, layout)
         return total.addcmul(gates[2], local)
+
+    def _of_behaviors(self, query, key, value, layout):
+        """The local branch in blocks of w."""
+        blocks = (len(query), self.heads, -1, layout.window)
+        local = self._attend(query.reshape(*blocks, query.shape[3]), self._with_previous(key.reshape(*blocks, key.shape[3])),
+                             self._with_previous(value.reshape(*blocks, value.shape[3])), layout.local_mask, layout.local_log[:, None])
+        return local.flatten(2, 3)
+
+    def _of_candidates(self, query, key, value, layout):
+        """The local branch of several candidates: each sees the w latest behaviors and itself."""
+        own, past = slice(-layout.candidates, None), slice(-layout.candidates - layout.window, -layout.candidates)
+        logits = query @ key[:, :, past].transpose(2, 3) + self.temporal.coefficients[:, 0].view(-1, 1, 1) * layout.past_log[:, None]
+        weights = torch.cat([logits, (query * key[:, :, own]).sum(3, keepdim=True)], 3).softmax(3)
+        return weights[..., :-1] @ value[:, :, past] + weights[..., -1:] * value[:, :, own]
 
     def _attend(self, query, key, value, mask, log, heads=slice(None)):
         """softmax(query . key + mask + -a log) . value, over any leading dimensions, of which the second is the heads."""
@@ -213,7 +235,7 @@ class Block(nn.Module):
 
     def forward(self, x, layout, candidates_only):
         attended = self.attention(self.attention_norm(x), layout, candidates_only)
-        y = (x[:, -1:] if candidates_only else x) + self.dropout(attended)
+        y = (x[:, -layout.candidates:] if candidates_only else x) + self.dropout(attended)
         return y + self.dropout(self.feed_forward(self.feed_forward_norm(y)))
 
 
@@ -232,12 +254,12 @@ class Network(nn.Module):
         self.hidden, self.logit = nn.Linear(d + len(self.user_tables) * e, hidden), nn.Linear(hidden, 1)
 
     def forward(self, keys, users, layout):
-        """The logit of each request's candidate; keys are [B, n] for each field, users [B]."""
+        """The logit of each candidate; keys are [B, n] for each field, users [candidates]."""
         embedded = [table(field) for table, field in zip(self.sequence_tables, keys)]
         x = self.token_dropout(self.token(torch.cat(embedded, 2)))
         for i, block in enumerate(self.blocks):
             x = block(x, layout, candidates_only=i == len(self.blocks) - 1)
-        state = torch.cat([self.norm(x[:, 0])] + [table(field) for table, field in zip(self.user_tables, users)], 1)
+        state = torch.cat([self.norm(x.flatten(0, 1))] + [table(field) for table, field in zip(self.user_tables, users)], 1)
         return self.logit(self.dropout(functional.silu(self.hidden(state)))).squeeze(1)
 
 
@@ -263,15 +285,36 @@ class Measurements:
 
     def check(self, request):
         """What the network computes with given weights: the logits; and the first block's attention, of given tokens, and its gradient."""
-        network = Network(self.config).eval()
-        weights = {name.replace(".table.", "."): torch.tensor(weight["values"]).view(weight["shape"]) for name, weight in request["weights"].items()}
-        network.load_state_dict(weights)
+        network = self._network(request["weights"])
         layout = Layout(self.times, self.config, is_dense=False)
         x = torch.tensor(request["tokens"]).view(*self.times.shape, -1).requires_grad_()
         attended = network.blocks[0].attention(x, layout, False)
         attended.backward(torch.tensor(request["gradient"]).view_as(attended))
         logits = network(self.keys, self.users, layout)
         return {"attended": attended.flatten().tolist(), "tokensGradient": x.grad.flatten().tolist(), "logits": logits.tolist()}
+
+    def score(self, request):
+        """Takes weights, and gives the logits of the loaded request's candidates."""
+        self.network = self._network(request["weights"])
+        return {"logits": self._score().tolist()}
+
+    def latencies(self, request):
+        """Milliseconds of each scoring of the request, from its times and keys on, that the given time has room for."""
+        latencies, end = [], time.perf_counter() + request["seconds"]
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            self._score()
+            latencies.append(1e3 * (time.perf_counter() - start))
+        return {"milliseconds": latencies}
+
+    def _score(self):
+        with torch.inference_mode():
+            return self.network(self.keys, self.users, Layout(self.times, self.config, is_dense=False))
+
+    def _network(self, weights):
+        network = Network(self.config).eval()
+        network.load_state_dict({name.replace(".table.", "."): torch.tensor(weight["values"]).view(weight["shape"]) for name, weight in weights.items()})
+        return network
 
     def measure(self, request):
         """Milliseconds of the fastest of the repetitions that the given time has room for, after one that is not counted."""

@@ -7,24 +7,25 @@ namespace Microsoft.ML.SparseCtr.Tests;
 internal sealed class ModelZip : IDisposable
 {
     private readonly MLContext _mlContext;
-    private readonly string _path = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():N}.zip");
 
     public ModelZip(MLContext mlContext, ITransformer model, DataViewSchema schema)
     {
         _mlContext = mlContext;
-        mlContext.Model.Save(model, schema, _path);
+        mlContext.Model.Save(model, schema, Path);
     }
 
-    public long Length => new FileInfo(_path).Length;
+    public string Path { get; } = System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"{Guid.NewGuid():N}.zip");
 
-    public void Dispose() => File.Delete(_path);
+    public long Length => new FileInfo(Path).Length;
 
-    public ITransformer Load() => _mlContext.Model.Load(_path, out _);
+    public void Dispose() => File.Delete(Path);
+
+    public ITransformer Load() => _mlContext.Model.Load(Path, out _);
 
     /// <summary>Spoils the file; loading it then is a FormatException with the message.</summary>
     public void AssertRefused(string message, Action<ZipArchive> spoil)
     {
-        using (ZipArchive zip = ZipFile.Open(_path, ZipArchiveMode.Update))
+        using (ZipArchive zip = ZipFile.Open(Path, ZipArchiveMode.Update))
             spoil(zip);
         // ML.NET may wrap what a loader throws.
         var problems = new List<Exception>();

@@ -30,6 +30,9 @@ public sealed class DemoTests : IDisposable
         (exitCode, output, error) = Processes.RunSamples("score", "--users", users, "--model", ModelPath);
         Assert.True(exitCode == 0, error);
         Assert.Equal(9, Regex.Matches(output, @"click probability 0\.\d{6}").Count);
+
+        // Nor does it need libtorch, or any other native library.
+        Assert.Equal((0, output, ""), Processes.RunSamplesWithoutNativeLibraries(Path.Combine(_folder, "managed"), "score", "--users", users, "--model", ModelPath));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Reflection.PortableExecutable;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
@@ -8,9 +9,34 @@ internal static class Processes
     public static string Samples { get; } = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "Samples.exe" : "Samples");
 
     /// <summary>Runs the samples to their end.</summary>
-    public static (int ExitCode, string Output, string Error) RunSamples(params string[] arguments)
+    public static (int ExitCode, string Output, string Error) RunSamples(params string[] arguments) => Run(StartSamples(arguments));
+
+    /// <summary>Runs a copy of the samples, in a folder of its own, that has all assemblies but no native library.</summary>
+    public static (int ExitCode, string Output, string Error) RunSamplesWithoutNativeLibraries(string folder, params string[] arguments)
     {
-        using Process process = StartSamples(arguments);
+        Directory.CreateDirectory(folder);
+        // Without a .deps.json, which would ask for the native libraries, the assemblies beside the program are those that there are.
+        foreach (string file in Directory.GetFiles(AppContext.BaseDirectory, "*.dll").Where(IsAssembly).Append(Samples + ".runtimeconfig.json"))
+            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        return Run(Start("dotnet", ["exec", Path.Combine(folder, "Samples.dll"), .. arguments]));
+    }
+
+    private static bool IsAssembly(string file)
+    {
+        using var reader = new PEReader(File.OpenRead(file));
+        try
+        {
+            return reader.HasMetadata;
+        }
+        catch (BadImageFormatException)
+        {
+            return false;
+        }
+    }
+
+    private static (int ExitCode, string Output, string Error) Run(Process started)
+    {
+        using Process process = started;
         Task<string> error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
@@ -36,6 +62,8 @@ internal static class Processes
         return output.Result + error.Result;
     }
 
-    private static Process StartSamples(string[] arguments)
-        => Process.Start(new ProcessStartInfo(Samples, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+    private static Process StartSamples(string[] arguments) => Start(Samples, arguments);
+
+    private static Process Start(string program, string[] arguments)
+        => Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
 }
