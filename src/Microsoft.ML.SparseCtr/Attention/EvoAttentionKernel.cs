@@ -4,23 +4,18 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// EvoAttention (docs/model.md) from queries, keys, values and gates to what the heads put out, and the gradients of that, in managed SIMD
-/// code: one call is one object of this class, which says what is computed and shares the work among threads; <see cref="RequestAttention"/> does it.
+/// code: a value of this type is one call, which says what is computed and shares the work among threads; <see cref="RequestAttention"/> does it.
 /// <para>
 /// A piece of work is one request and some of its heads. No two pieces write the same number, and each sums in an order of its own, so that
 /// results are the same to the last bit for any number of threads.
 /// </para>
 /// </summary>
-internal sealed unsafe class EvoAttentionKernel
+internal readonly unsafe struct EvoAttentionKernel
 {
     /// <summary>Pairs of tokens below which a second thread costs more than it does.</summary>
     private const long PairsPerThread = 20_000;
 
-    private static readonly Pool<RequestAttention> s_attentions = new();
-
-    private double[] _coefficientSums = [];
-    private int _pieces;
-    private int _parts;
-    private int _next;
+    private static readonly Pool<RequestAttention> s_attentions = new(() => new RequestAttention());
 
     public required EvoAttentionPlan Plan { get; init; }
 
@@ -45,7 +40,7 @@ internal sealed unsafe class EvoAttentionKernel
     public int OutputStride { get => field > 0 ? field : Dimension; init; }
 
     /// <summary>Threads, at most; as many as the process computes with where it is not said.</summary>
-    public int MaximumThreads { get; init; } = int.MaxValue;
+    public int MaximumThreads { get => field > 0 ? field : int.MaxValue; init; }
 
     /// <summary>[queries, d + 3·H] the queries, and behind each its gates [3, H], between 0 and 1.</summary>
     public required float* QueriesAndGates { get; init; }
@@ -82,16 +77,20 @@ internal sealed unsafe class EvoAttentionKernel
         // Where a request is more than half of a thread's share, its heads are shared out, but no further than among the threads: heads of one
         // piece share what depends on times alone.
         int most = Math.Min(Heads, threads);
-        _parts = (int)Math.Clamp(Math.Ceiling(2.0 * threads * largest / Math.Max(all, 1)), 1, most);
-        _pieces = Plan.Requests.Length * _parts;
+        var parts = (int)Math.Clamp(Math.Ceiling(2.0 * threads * largest / Math.Max(all, 1)), 1, most);
         int sums = Plan.Requests.Length * Heads * 3;
-        _coefficientSums = ArrayPool<double>.Shared.Rent(sums);
-        Array.Clear(_coefficientSums);
+        double[] coefficientSums = ArrayPool<double>.Shared.Rent(sums);
+        Array.Clear(coefficientSums);
 
         if (threads == 1)
-            Work(0);
+        {
+            int next = 0;
+            Work(parts, ref next, coefficientSums);
+        }
         else
-            Parallel.For(0, threads, Work);
+        {
+            WorkInParallel(threads, parts, coefficientSums);
+        }
 
         if (IsBackward)
         {
@@ -99,21 +98,30 @@ internal sealed unsafe class EvoAttentionKernel
             {
                 double sum = 0;
                 for (int place = i; place < sums; place += Heads * 3)
-                    sum += _coefficientSums[place];
+                    sum += coefficientSums[place];
                 CoefficientGradient[i] = (float)sum;
             }
         }
-        ArrayPool<double>.Shared.Return(_coefficientSums);
+        ArrayPool<double>.Shared.Return(coefficientSums);
     }
 
-    private void Work(int thread)
+    /// <summary>Apart, because it allocates.</summary>
+    private void WorkInParallel(int threads, int parts, double[] coefficientSums)
+    {
+        EvoAttentionKernel call = this;
+        int next = 0;
+        Parallel.For(0, threads, _ => call.Work(parts, ref next, coefficientSums));
+    }
+
+    /// <summary>Computes piece after piece, of those that are left.</summary>
+    private void Work(int parts, ref int next, double[] coefficientSums)
     {
         RequestAttention attention = s_attentions.Rent();
-        for (int piece; (piece = Interlocked.Increment(ref _next) - 1) < _pieces;)
+        for (int piece; (piece = Interlocked.Increment(ref next) - 1) < Plan.Requests.Length * parts;)
         {
-            int request = Plan.LargestFirst[piece / _parts], part = piece % _parts;
-            Interval heads = new(Heads * part / _parts, Heads * (part + 1) / _parts);
-            attention.Compute(this, Plan.Requests[request], heads, _coefficientSums.AsSpan(request * Heads * 3, Heads * 3));
+            int request = Plan.LargestFirst[piece / parts], part = piece % parts;
+            Interval heads = new(Heads * part / parts, Heads * (part + 1) / parts);
+            attention.Compute(this, Plan.Requests[request], heads, coefficientSums.AsSpan(request * Heads * 3, Heads * 3));
         }
         attention.Forget();
         s_attentions.Return(attention);

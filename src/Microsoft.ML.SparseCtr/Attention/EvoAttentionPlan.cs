@@ -35,40 +35,47 @@ internal readonly record struct QueryPlan(Interval Merged, Interval Complete, In
 /// </summary>
 internal sealed class EvoAttentionPlan : BatchPlan
 {
+    private readonly RequestPlanner _planner;
     private EvoAttentionLayout? _layout;
 
-    private EvoAttentionPlan(IReadOnlyList<Request> requests, SelfAttentionOptions options) : base(requests) => Options = options;
+    /// <summary>A plan of nothing yet, to be filled again and again (<see cref="Fill"/>).</summary>
+    /// <param name="options">The policy, P, r, w, the time scale and the UTC offset.</param>
+    public EvoAttentionPlan(SelfAttentionOptions options)
+    {
+        Options = options;
+        _planner = new RequestPlanner(options);
+    }
 
     /// <summary>RelTemporal's time scale and the UTC offset, and the window by which the reference groups its queries.</summary>
     public SelfAttentionOptions Options { get; }
 
-    public required RequestPlan[] Requests { get; init; }
+    public RequestPlan[] Requests { get; private set; } = [];
 
     /// <summary>The requests' numbers, those with the most tokens first.</summary>
-    public required int[] LargestFirst { get; init; }
+    public int[] LargestFirst { get; private set; } = [];
 
     /// <summary>What each token sees.</summary>
-    public required QueryPlan[] Queries { get; init; }
+    public QueryPlan[] Queries { get; private set; } = [];
 
     /// <summary>
     /// The behaviors of each chunk. Of those of a request, first come the merged ones, then those that the history is cut into, then the open
     /// ones. A merged or an open chunk that begins where the one before it begins holds all of that one's behaviors.
     /// </summary>
-    public required Interval[] Chunks { get; init; }
+    public Interval[] Chunks { get; private set; } = [];
 
     /// <summary>
     /// The transition branch's keys, the last r behaviors of each chunk, are numbered chunk after chunk: here is the first of each chunk, and
     /// at the end how many there are.
     /// </summary>
-    public required int[] FirstTransition { get; init; }
+    public int[] FirstTransition { get; private set; } = [];
 
     /// <summary>Unix seconds of each token; a chunk's are those of its last behavior.</summary>
-    public required long[] Times { get; init; }
+    public long[] Times { get; private set; } = [];
 
     /// <summary>cos and sin of 2π·hour/24, by which the cosine of a difference is a sum of products, and 1 for a token of a weekend.</summary>
-    public required float[] HourCosine { get; init; }
-    public required float[] HourSine { get; init; }
-    public required float[] Weekend { get; init; }
+    public float[] HourCosine { get; private set; } = [];
+    public float[] HourSine { get; private set; } = [];
+    public float[] Weekend { get; private set; } = [];
 
     /// <summary>How many keys the transition branch has of some chunks.</summary>
     public int TransitionCount(Interval chunks) => FirstTransition[chunks.To] - FirstTransition[chunks.From];
@@ -99,70 +106,83 @@ internal sealed class EvoAttentionPlan : BatchPlan
     /// <param name="options">The policy, P, r, w, the time scale and the UTC offset.</param>
     public static EvoAttentionPlan Create(IReadOnlyList<Request> requests, SelfAttentionOptions options)
     {
-        int behaviorCount = requests.Sum(request => request.HistoryTimestamps.Length);
-        int tokenCount = behaviorCount + requests.Sum(request => request.Impressions.Count);
-        var plans = new RequestPlan[requests.Count];
-        var queries = new QueryPlan[tokenCount];
-        var times = new long[tokenCount];
-        var chunks = new List<Interval>();
-        int behavior = 0, candidate = behaviorCount;
-        for (int i = 0; i < plans.Length; i++)
+        var plan = new EvoAttentionPlan(options);
+        plan.Fill([.. requests]);
+        return plan;
+    }
+
+    /// <summary><see cref="Create"/> in the memory of the requests that were planned before.</summary>
+    public new void Fill(ReadOnlySpan<Request> requests)
+    {
+        base.Fill(requests);
+        _layout = null;
+        if (Requests.Length != requests.Length)
+            Requests = new RequestPlan[requests.Length];
+        Queries = Room(Queries, TokenCount);
+        Times = Room(Times, TokenCount);
+        _planner.Chunks.Clear();
+        int behavior = 0, candidate = BehaviorCount;
+        for (int i = 0; i < Requests.Length; i++)
         {
             Request request = requests[i];
             Interval behaviors = new(behavior, behavior + request.HistoryTimestamps.Length);
             Interval candidates = new(candidate, candidate + request.Impressions.Count);
-            int firstChunk = chunks.Count;
-            new RequestPlanner(request, behaviors, options, chunks).Plan(queries.AsSpan(behaviors.From, behaviors.Count), queries.AsSpan(candidates.From, candidates.Count));
-            plans[i] = new RequestPlan(behaviors, candidates, new(firstChunk, chunks.Count));
-            request.HistoryTimestamps.CopyTo(times, behaviors.From);
+            int firstChunk = _planner.Chunks.Count;
+            _planner.Plan(request, behaviors, Queries.AsSpan(behaviors.From, behaviors.Count), Queries.AsSpan(candidates.From, candidates.Count));
+            Requests[i] = new RequestPlan(behaviors, candidates, new(firstChunk, _planner.Chunks.Count));
+            request.HistoryTimestamps.CopyTo(Times, behaviors.From);
             for (int place = 0; place < candidates.Count; place++)
-                times[candidates.From + place] = request.Impressions[place].Timestamp;
+                Times[candidates.From + place] = request.Impressions[place].Timestamp;
             (behavior, candidate) = (behaviors.To, candidates.To);
         }
-
-        var (cosine, sine, weekend) = (new float[tokenCount], new float[tokenCount], new float[tokenCount]);
-        for (int token = 0; token < tokenCount; token++)
+        if (LargestFirst.Length != Requests.Length || Requests.Length > 1)
         {
-            LocalTime local = LocalTime.Of(times[token], options);
-            (sine[token], cosine[token]) = MathF.SinCos((float)local.DayAngle);
-            weekend[token] = local.IsWeekend ? 1 : 0;
+            LargestFirst = Enumerable.Range(0, Requests.Length)
+                .OrderByDescending(request => Requests[request].Behaviors.Count + Requests[request].Candidates.Count).ToArray();
         }
-        return new EvoAttentionPlan(requests, options)
-        {
-            Requests = plans,
-            LargestFirst = Enumerable.Range(0, plans.Length)
-                .OrderByDescending(request => plans[request].Behaviors.Count + plans[request].Candidates.Count).ToArray(),
-            Queries = queries,
-            Chunks = chunks.ToArray(),
-            FirstTransition = FirstTransitionOf(chunks, options.Shape.Transitions),
-            Times = times,
-            HourCosine = cosine,
-            HourSine = sine,
-            Weekend = weekend,
-        };
+        FillLocalTimes();
+        FillChunks();
     }
 
-    private static int[] FirstTransitionOf(List<Interval> chunks, int transitionBehaviors)
+    private void FillLocalTimes()
     {
-        var first = new int[chunks.Count + 1];
-        for (int chunk = 0; chunk < chunks.Count; chunk++)
-            first[chunk + 1] = first[chunk] + Math.Min(transitionBehaviors, chunks[chunk].Count);
-        return first;
+        (HourCosine, HourSine, Weekend) = (Room(HourCosine, TokenCount), Room(HourSine, TokenCount), Room(Weekend, TokenCount));
+        for (int token = 0; token < TokenCount; token++)
+        {
+            LocalTime local = LocalTime.Of(Times[token], Options);
+            (HourSine[token], HourCosine[token]) = MathF.SinCos((float)local.DayAngle);
+            Weekend[token] = local.IsWeekend ? 1 : 0;
+        }
+    }
+
+    private void FillChunks()
+    {
+        int count = _planner.Chunks.Count;
+        (Chunks, FirstTransition) = (Room(Chunks, count), Room(FirstTransition, count + 1));
+        _planner.Chunks.CopyTo(Chunks);
+        for (int chunk = 0; chunk < count; chunk++)
+            FirstTransition[chunk + 1] = FirstTransition[chunk] + Math.Min(_planner.Shape.Transitions, Chunks[chunk].Count);
     }
 }
 
-/// <summary>Plans one request of a batch.</summary>
-/// <param name="request">The request.</param>
-/// <param name="behaviors">Its behaviors among the tokens.</param>
+/// <summary>Plans the requests of a batch, one after the other, in memory that is kept.</summary>
 /// <param name="options">The policy, P and w.</param>
-/// <param name="chunks">All chunks, to which those of the request are added.</param>
-internal sealed class RequestPlanner(Request request, Interval behaviors, SelfAttentionOptions options, List<Interval> chunks)
+internal sealed class RequestPlanner(SelfAttentionOptions options)
 {
-    private readonly AttentionShape _shape = options.Shape;
-    private readonly int[] _chunkOfBehavior = new int[behaviors.Count];
+    private readonly TimeChunking.Chunker? _chunker
+        = options.Shape.Chunks > 0 ? new(options.Shape.Chunking, options.Shape.Chunks, options.HistoryLength) : null;
 
     /// <summary>Where each chunk of the cut begins, and at the end where the last one ends.</summary>
-    private readonly List<int> _starts = [behaviors.From];
+    private readonly List<int> _starts = [];
+
+    /// <summary>For each length of a past that ends within a chunk, that chunk as far as it has come.</summary>
+    private readonly Dictionary<int, int> _open = [];
+    private readonly List<int> _pasts = [];
+
+    /// <summary>The request, its behaviors among the tokens, and the chunk of the cut that each is in.</summary>
+    private Request _request = null!;
+    private Interval _behaviors;
+    private int[] _chunkOfBehavior = [];
 
     /// <summary>The first of the merged and of the cut chunks among all chunks.</summary>
     private int _firstMerged, _firstCut;
@@ -170,54 +190,65 @@ internal sealed class RequestPlanner(Request request, Interval behaviors, SelfAt
     /// <summary>The fewest chunks that are ever merged into one: with P + 1 of them, two.</summary>
     private const int FewestMerged = 2;
 
-    public void Plan(Span<QueryPlan> behaviorQueries, Span<QueryPlan> candidateQueries)
+    public AttentionShape Shape { get; } = options.Shape;
+
+    /// <summary>All chunks, to which those of each request are added.</summary>
+    public List<Interval> Chunks { get; } = [];
+
+    public void Plan(Request request, Interval behaviors, Span<QueryPlan> behaviorQueries, Span<QueryPlan> candidateQueries)
     {
-        if (_shape.Chunks > 0)
-            Cut();
+        (_request, _behaviors) = (request, behaviors);
+        if (_chunkOfBehavior.Length < behaviors.Count)
+            _chunkOfBehavior = new int[behaviors.Count];
+        _starts.Clear();
+        _starts.Add(behaviors.From);
+        if (_chunker is not null)
+            Cut(_chunker);
         int cut = _starts.Count - 1;
-        _firstMerged = chunks.Count;
+        _firstMerged = Chunks.Count;
         for (int merged = FewestMerged; merged <= MergedOf(cut); merged++)
-            chunks.Add(new(behaviors.From, _starts[merged]));
-        _firstCut = chunks.Count;
+            Chunks.Add(new(behaviors.From, _starts[merged]));
+        _firstCut = Chunks.Count;
         for (int chunk = 0; chunk < cut; chunk++)
-            chunks.Add(new(_starts[chunk], _starts[chunk + 1]));
-        Dictionary<int, int> openChunks = AddOpenChunks();
+            Chunks.Add(new(_starts[chunk], _starts[chunk + 1]));
+        AddOpenChunks();
 
         for (int i = 0; i < behaviorQueries.Length; i++)
             behaviorQueries[i] = Query(i + 1, complete: _chunkOfBehavior[i], open: default);
         for (int i = 0; i < candidateQueries.Length; i++)
         {
             int past = request.Impressions[i].PastLength;
-            bool isInChunk = openChunks.TryGetValue(past, out int open);
+            bool isInChunk = _open.TryGetValue(past, out int open);
             int begun = past == 0 || cut == 0 ? 0 : _chunkOfBehavior[past - 1] + 1;
             candidateQueries[i] = Query(past, complete: isInChunk ? begun - 1 : begun, open: isInChunk ? new(open, open + 1) : default);
         }
     }
 
-    private void Cut()
+    private void Cut(TimeChunking.Chunker chunker)
     {
-        TimeChunking.Unmerged(_shape.Chunking, request.HistoryTimestamps, _shape.Chunks, options.HistoryLength, _chunkOfBehavior);
-        for (int i = 1; i <= behaviors.Count; i++)
+        chunker.Cut(_request.HistoryTimestamps, _chunkOfBehavior.AsSpan(0, _behaviors.Count));
+        for (int i = 1; i <= _behaviors.Count; i++)
         {
-            if (i == behaviors.Count || _chunkOfBehavior[i] != _chunkOfBehavior[i - 1])
-                _starts.Add(behaviors.From + i);
+            if (i == _behaviors.Count || _chunkOfBehavior[i] != _chunkOfBehavior[i - 1])
+                _starts.Add(_behaviors.From + i);
         }
     }
 
-    /// <summary>For each length of a past that ends within a chunk, that chunk as far as it has come.</summary>
-    private Dictionary<int, int> AddOpenChunks()
+    private void AddOpenChunks()
     {
-        var open = new Dictionary<int, int>();
-        if (_shape.Chunks == 0)
-            return open;
-        foreach (int past in request.Impressions.Select(impression => impression.PastLength).Distinct().Order())
+        _open.Clear();
+        if (_chunker is null)
+            return;
+        _pasts.Clear();
+        foreach (Impression impression in _request.Impressions)
+            _pasts.Add(impression.PastLength);
+        _pasts.Sort();
+        foreach (int past in _pasts)
         {
-            if (past == 0 || past == behaviors.Count || _chunkOfBehavior[past] != _chunkOfBehavior[past - 1])
-                continue;
-            open.Add(past, chunks.Count);
-            chunks.Add(new(_starts[_chunkOfBehavior[past - 1]], behaviors.From + past));
+            bool isWithinChunk = past > 0 && past < _behaviors.Count && _chunkOfBehavior[past] == _chunkOfBehavior[past - 1];
+            if (isWithinChunk && _open.TryAdd(past, Chunks.Count))
+                Chunks.Add(new(_starts[_chunkOfBehavior[past - 1]], _behaviors.From + past));
         }
-        return open;
     }
 
     /// <param name="past">Behaviors up to and including the query, or before it if it is a candidate.</param>
@@ -225,11 +256,11 @@ internal sealed class RequestPlanner(Request request, Interval behaviors, SelfAt
     /// <param name="open">The open chunk that it sees.</param>
     private QueryPlan Query(int past, int complete, Interval open)
     {
-        int merged = past == 0 || _shape.Chunks == 0 ? 0 : MergedOf(_chunkOfBehavior[past - 1] + 1);
+        int merged = past == 0 || Shape.Chunks == 0 ? 0 : MergedOf(_chunkOfBehavior[past - 1] + 1);
         Interval old = merged == 0 ? default : new(_firstMerged + merged - FewestMerged, _firstMerged + merged - FewestMerged + 1);
-        return new(old, new(_firstCut + merged, _firstCut + complete), open, new Interval(behaviors.From, behaviors.From + past).Last(_shape.Window));
+        return new(old, new(_firstCut + merged, _firstCut + complete), open, new Interval(_behaviors.From, _behaviors.From + past).Last(Shape.Window));
     }
 
     /// <summary>Of so many chunks, how many are merged into one, so that P are left.</summary>
-    private int MergedOf(int count) => count > _shape.Chunks ? count - _shape.Chunks + 1 : 0;
+    private int MergedOf(int count) => count > Shape.Chunks ? count - Shape.Chunks + 1 : 0;
 }

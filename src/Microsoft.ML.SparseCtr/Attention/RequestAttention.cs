@@ -43,7 +43,7 @@ internal sealed unsafe class RequestAttention
     private readonly NativeBuffer<float> _features = new(), _hidden = new(), _logits = new(), _logitGradients = new();
     private readonly NativeBuffer<float> _query = new(), _output = new(), _queryGradient = new(), _outputGradient = new();
 
-    private EvoAttentionKernel _call = null!;
+    private EvoAttentionKernel _call;
     private EvoAttentionPlan _plan = null!;
     private RequestPlan _request;
     private Interval _heads;
@@ -64,7 +64,7 @@ internal sealed unsafe class RequestAttention
     /// <param name="request">Of which request.</param>
     /// <param name="heads">For which heads.</param>
     /// <param name="coefficientSums">[H, 3] to which the gradients of the coefficients are added.</param>
-    public void Compute(EvoAttentionKernel call, RequestPlan request, Interval heads, Span<double> coefficientSums)
+    public void Compute(in EvoAttentionKernel call, RequestPlan request, Interval heads, Span<double> coefficientSums)
     {
         (_call, _plan, _request, _heads) = (call, call.Plan, request, heads);
         _padded = RoundUp(call.HeadDimension, Math.Max(Lanes, RowBlock));
@@ -78,7 +78,7 @@ internal sealed unsafe class RequestAttention
     }
 
     /// <summary>Keeps the memory, but nothing of the call.</summary>
-    public void Forget() => (_call, _plan) = (null!, null!);
+    public void Forget() => (_call, _plan) = (default, null!);
 
     private void ComputeQueries(Interval queries, Span<double> coefficientSums)
     {

@@ -20,24 +20,40 @@ internal readonly record struct Interval(int From, int To)
 /// </summary>
 internal class BatchPlan
 {
-    public BatchPlan(IReadOnlyList<Request> requests)
+    public BatchPlan(IReadOnlyList<Request> requests) : this() => Fill([.. requests]);
+
+    /// <summary>A plan of nothing yet.</summary>
+    protected BatchPlan()
     {
-        var pasts = new List<Interval>();
+    }
+
+    /// <summary>
+    /// The behaviors that came before each candidate: all that it may see. Like other arrays of a plan, it is longer than what it is of where the plan has been filled again.
+    /// </summary>
+    public Interval[] Pasts { get; private set; } = [];
+
+    public int BehaviorCount { get; private set; }
+
+    public int CandidateCount { get; private set; }
+
+    public int TokenCount => BehaviorCount + CandidateCount;
+
+    /// <summary>Plans requests, in the memory of those that were planned before.</summary>
+    protected void Fill(ReadOnlySpan<Request> requests)
+    {
+        (BehaviorCount, CandidateCount) = (0, 0);
+        foreach (Request request in requests)
+            CandidateCount += request.Impressions.Count;
+        Pasts = Room(Pasts, CandidateCount);
+        int candidate = 0;
         foreach (Request request in requests)
         {
             foreach (Impression impression in request.Impressions)
-                pasts.Add(new(BehaviorCount, BehaviorCount + impression.PastLength));
+                Pasts[candidate++] = new(BehaviorCount, BehaviorCount + impression.PastLength);
             BehaviorCount += request.HistoryTimestamps.Length;
         }
-        Pasts = pasts.ToArray();
     }
 
-    /// <summary>The behaviors that came before each candidate: all that it may see.</summary>
-    public Interval[] Pasts { get; }
-
-    public int BehaviorCount { get; }
-
-    public int CandidateCount => Pasts.Length;
-
-    public int TokenCount => BehaviorCount + CandidateCount;
+    /// <summary>The array, or one of just so many elements where it has fewer.</summary>
+    protected static T[] Room<T>(T[] array, int count) => array.Length >= count ? array : new T[count];
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr;
@@ -20,7 +21,7 @@ public sealed class CtrScorer
     private readonly int _itemColumns;
     private readonly DataViewSchema? _schema;
     private readonly Dictionary<string, Lazy<KeyLookup>> _keys = [];
-    private readonly Pool<Inputs> _inputs = new();
+    private readonly Pool<Inputs> _inputs = new(() => new Inputs());
 
     private CtrScorer(CtrTransformer transformer, DataViewSchema? schema)
     {
@@ -217,11 +218,16 @@ public sealed class CtrScorer
         private readonly Request _request = new() { HistoryKeys = [], HistoryTimestamps = [], Impressions = [] };
         private readonly List<Impression> _impressions = [];
 
+        /// <summary>What is left of a history that is too long.</summary>
+        private long[] _latestTimestamps = [];
+        private int[][] _latestKeys = [];
+
         public Request Fill(CtrConfig config, CtrHistory history, ReadOnlySpan<CtrCandidate> candidates)
         {
             int skipped = History.Skipped(history.Timestamps.Length, config.Options.HistoryLength, config.Options.HistoryStride);
-            _request.HistoryTimestamps = skipped == 0 ? history.Timestamps : history.Timestamps[skipped..];
-            _request.HistoryKeys = skipped == 0 ? history.Keys : Array.ConvertAll(history.Keys, From(skipped));
+            (_request.HistoryTimestamps, _request.HistoryKeys) = (history.Timestamps, history.Keys);
+            if (skipped > 0)
+                KeepFrom(skipped);
             _request.Impressions.Clear();
             for (int i = 0; i < candidates.Length; i++)
             {
@@ -239,7 +245,22 @@ public sealed class CtrScorer
             return _request;
         }
 
-        private static Converter<int[], int[]> From(int first) => keys => keys[first..];
+        private void KeepFrom(int first)
+        {
+            Array.Resize(ref _latestKeys, _request.HistoryKeys.Length);
+            for (int field = 0; field < _latestKeys.Length; field++)
+                Copy(_request.HistoryKeys[field], first, ref _latestKeys[field]);
+            Copy(_request.HistoryTimestamps, first, ref _latestTimestamps);
+            (_request.HistoryTimestamps, _request.HistoryKeys) = (_latestTimestamps, _latestKeys);
+        }
+
+        private static void Copy<T>(T[] from, int first, [NotNull] ref T[]? to)
+        {
+            // With a stride of 1, what is left has always the same length.
+            if (to is null || to.Length != from.Length - first)
+                to = new T[from.Length - first];
+            from.AsSpan(first).CopyTo(to);
+        }
 
         /// <summary>With the keys that every candidate has in the fields that only behaviors have.</summary>
         private static Impression NewImpression(CtrConfig config) => new()

@@ -17,7 +17,7 @@ internal abstract unsafe class ScoringNetwork
     private readonly LinearMap? _candidateToken;
     private readonly LinearMap _hidden, _logit;
     private readonly float[] _mean, _inverseDeviation;
-    private readonly Pool<Scratch> _scratch = new();
+    private readonly Pool<Scratch> _scratch = new(() => new Scratch());
     private readonly int _stateDimension;
 
     /// <param name="config">The network.</param>

@@ -6,13 +6,15 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>Scores as <see cref="SparseCtrNetwork"/>.</summary>
 internal sealed unsafe class SparseCtrScoringNetwork : ScoringNetwork
 {
-    private readonly SelfAttentionOptions _options;
     private readonly ScoringBlock[] _blocks;
+
+    /// <summary>For each attention of a block, who sees whom.</summary>
+    private readonly Pool<EvoAttentionPlan[]> _plans;
     private readonly ScoringNorm _norm;
 
     public SparseCtrScoringNetwork(CtrConfig config, SelfAttentionOptions options, WeightReader weights) : base(config, weights, options.ModelDimension)
     {
-        _options = options;
+        _plans = new(() => ScoringBlock.Attentions(options).Select(_ => new EvoAttentionPlan(options)).ToArray());
         _blocks = Enumerable.Range(0, options.NumberOfBlocks).Select(i => new ScoringBlock(weights.In("blocks").In($"{i}"), options)).ToArray();
         _norm = new ScoringNorm(weights.In("norm"), options.ModelDimension);
     }
@@ -20,11 +22,14 @@ internal sealed unsafe class SparseCtrScoringNetwork : ScoringNetwork
     protected override void WriteStates(Request request, float* states, int stride, Scratch scratch)
     {
         int behaviors = request.HistoryTimestamps.Length, candidates = request.Impressions.Count;
-        EvoAttentionPlan[] plans = ScoringBlock.Attentions(_options).Select(_ => EvoAttentionPlan.Create([request], _options)).ToArray();
+        EvoAttentionPlan[] plans = _plans.Rent();
+        foreach (EvoAttentionPlan plan in plans)
+            plan.Fill([request]);
         float* x = Tokens(request, behaviors: null, behaviors, scratch);
         for (int i = 0; i < _blocks.Length; i++)
             _blocks[i].AddTo(x, Stride, plans, candidatesOnly: i == _blocks.Length - 1, scratch);
         _norm.Apply(x + (long)behaviors * Stride, Stride, candidates, states, stride);
+        _plans.Return(plans);
     }
 }
 

@@ -17,14 +17,15 @@ public static class TimeChunking
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="maximumChunks"/> is below 1.</exception>
     /// <exception cref="ArgumentException">The two spans differ in length, or the timestamps are not in ascending order.</exception>
     public static int LargestGaps(ReadOnlySpan<long> timestamps, int maximumChunks, Span<int> chunkOfEvent)
+        => CutLargestGaps(timestamps, maximumChunks, chunkOfEvent, new PriorityQueue<int, (long Gap, int Position)>());
+
+    // The smallest of the boundaries kept so far is on top. Pairs compare by gap, then by position, so that of equal gaps the
+    // older one is the smaller and goes first.
+    private static int CutLargestGaps(ReadOnlySpan<long> timestamps, int maximumChunks, Span<int> chunkOfEvent, PriorityQueue<int, (long Gap, int Position)> boundaries)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumChunks, 1);
         CheckRoom(timestamps, chunkOfEvent);
         int chunks = Math.Min(maximumChunks, timestamps.Length);
-
-        // The smallest of the boundaries kept so far is on top. Pairs compare by gap, then by position, so that of equal gaps the
-        // older one is the smaller and goes first.
-        var boundaries = new PriorityQueue<int, (long Gap, int Position)>(chunks);
         for (int i = 1; i < timestamps.Length; i++)
         {
             long gap = GapBefore(timestamps, i);
@@ -94,18 +95,37 @@ public static class TimeChunking
     }
 
     /// <summary>Cuts by a policy, before the oldest chunks of <see cref="Causal"/> are merged.</summary>
-    internal static int Unmerged(ChunkingPolicy policy, ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent) => policy switch
-    {
-        ChunkingPolicy.LargestGaps => LargestGaps(timestamps, maximumChunks, chunkOfEvent),
-        ChunkingPolicy.Causal => CausalUnmerged(timestamps, maximumChunks, historyLength, chunkOfEvent),
-        ChunkingPolicy.EqualCounts => EqualCounts(timestamps, maximumChunks, historyLength, chunkOfEvent),
-        _ => throw new ArgumentOutOfRangeException(nameof(policy), policy, "is no policy"),
-    };
+    internal static int Unmerged(ChunkingPolicy policy, ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+        => new Chunker(policy, maximumChunks, historyLength).Cut(timestamps, chunkOfEvent);
 
-    private static int CausalUnmerged(ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)
+    /// <summary>Cuts one history after another by a policy, before the oldest chunks of <see cref="Causal"/> are merged, in memory that is kept.</summary>
+    internal sealed class Chunker(ChunkingPolicy policy, int maximumChunks, int historyLength)
+    {
+        private readonly PriorityQueue<int, (long Gap, int Position)> _largest = new();
+        private readonly CausalBoundaries? _causal = policy == ChunkingPolicy.Causal ? new CausalBoundaries(maximumChunks, historyLength) : null;
+
+        /// <inheritdoc cref="TimeChunking.Causal"/>
+        public int Cut(ReadOnlySpan<long> timestamps, Span<int> chunkOfEvent)
+        {
+            switch (policy)
+            {
+                case ChunkingPolicy.LargestGaps:
+                    _largest.Clear();
+                    return CutLargestGaps(timestamps, maximumChunks, chunkOfEvent, _largest);
+                case ChunkingPolicy.Causal:
+                    _causal!.Clear();
+                    return CausalUnmerged(timestamps, chunkOfEvent, _causal);
+                case ChunkingPolicy.EqualCounts:
+                    return EqualCounts(timestamps, maximumChunks, historyLength, chunkOfEvent);
+                default:
+                    throw new ArgumentOutOfRangeException(nameof(policy), policy, "is no policy");
+            }
+        }
+    }
+
+    private static int CausalUnmerged(ReadOnlySpan<long> timestamps, Span<int> chunkOfEvent, CausalBoundaries boundaries)
     {
         CheckRoom(timestamps, chunkOfEvent);
-        var boundaries = new CausalBoundaries(maximumChunks, historyLength);
         int chunk = 0;
         for (int i = 0; i < timestamps.Length; i++)
         {
@@ -147,6 +167,9 @@ internal sealed class CausalBoundaries
         ArgumentOutOfRangeException.ThrowIfLessThan(historyLength, 1);
         _kept = Kept(maximumChunks - 1, historyLength - 1);
     }
+
+    /// <summary>Forgets all gaps.</summary>
+    public void Clear() => _largest.Clear();
 
     /// <summary>Adds the next gap; returns whether it is a boundary.</summary>
     public bool Add(long gap)
