@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// Memory outside of .NET's heap, aligned to cache lines, that only grows. It may have more elements than an array, and is freed when no one refers to the object any more: who
-/// computes with its pointer keeps the object alive.
+/// Memory outside of .NET's heap, aligned to cache lines, that only grows. It may have more elements than an array, and is freed when no one refers to the
+/// object any more: who computes with its pointer keeps the object alive.
 /// </summary>
 internal sealed unsafe class NativeBuffer<T> where T : unmanaged
 {

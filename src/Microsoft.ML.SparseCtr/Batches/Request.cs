@@ -1,6 +1,9 @@
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>One row of a request: what it says of the candidate, the user and the moment. Only <see cref="CtrScorer"/>, which fills the same objects again and again, sets what was made.</summary>
+/// <summary>
+/// One row of a request: what it says of the candidate, the user and the moment. Only <see cref="CtrScorer"/>, which fills the same objects again and
+/// again, sets what was made.
+/// </summary>
 internal sealed class Impression
 {
     /// <summary>The candidate's key in each sequence field, the item first.</summary>

@@ -62,7 +62,10 @@ internal sealed class WeightReader
     {
         Weight? weight = Weights.Find(_prefix + name);
         if (weight is null || !weight.Shape.SequenceEqual(shape))
-            throw new FormatException($"the network needs a tensor {_prefix}{name} of shape {Text(shape)}, but {(weight is null ? "there is none" : $"it has shape {Text(weight.Shape)}")}");
+        {
+            string actual = weight is null ? "there is none" : $"it has shape {Text(weight.Shape)}";
+            throw new FormatException($"the network needs a tensor {_prefix}{name} of shape {Text(shape)}, but {actual}");
+        }
         _taken.Add(weight.Name);
         return weight;
     }

@@ -57,10 +57,16 @@ public sealed class CtrScorer
         static CtrTransformer? Find(ITransformer model) => model as CtrTransformer ?? (model as IEnumerable<ITransformer>)?.Select(Find).LastOrDefault(found => found is not null);
     }
 
-    /// <summary>The columns of a history, in the order of <see cref="CtrHistory.Keys"/>: those that the candidate shares, its item first, before those that only behaviors have.</summary>
+    /// <summary>
+    /// The columns of a history, in the order of <see cref="CtrHistory.Keys"/>: those that the candidate shares, its item first, before those that only
+    /// behaviors have.
+    /// </summary>
     public IReadOnlyList<string> HistoryColumnNames { get; }
 
-    /// <summary>The candidate's columns that it shares with the history, in the order of <see cref="CtrCandidate.ItemKeys"/> and of the first of <see cref="HistoryColumnNames"/>.</summary>
+    /// <summary>
+    /// The candidate's columns that it shares with the history, in the order of <see cref="CtrCandidate.ItemKeys"/> and of the first of
+    /// <see cref="HistoryColumnNames"/>.
+    /// </summary>
     public IReadOnlyList<string> ItemColumnNames { get; }
 
     /// <summary>The candidate's other key columns, in the order of <see cref="CtrCandidate.CandidateKeys"/>.</summary>
@@ -85,13 +91,15 @@ public sealed class CtrScorer
     public int KeyOf(string columnName, string value)
     {
         ArgumentNullException.ThrowIfNull(value);
-        return KeysOf(columnName).Texts?.GetValueOrDefault(value) ?? throw new InvalidOperationException($"The keys of column '{columnName}' do not stand for texts, as far as the model says.");
+        return KeysOf(columnName).Texts?.GetValueOrDefault(value) ?? throw new InvalidOperationException(
+            $"The keys of column '{columnName}' do not stand for texts, as far as the model says.");
     }
 
     /// <summary>The key that stands for a whole number in a column; 0, the missing key, where none does.</summary>
     /// <inheritdoc cref="KeyOf(string, string)"/>
     public int KeyOf(string columnName, long value)
-        => KeysOf(columnName).Numbers?.GetValueOrDefault(value) ?? throw new InvalidOperationException($"The keys of column '{columnName}' do not stand for whole numbers, as far as the model says.");
+        => KeysOf(columnName).Numbers?.GetValueOrDefault(value) ?? throw new InvalidOperationException(
+            $"The keys of column '{columnName}' do not stand for whole numbers, as far as the model says.");
 
     /// <summary>The scores (logits) of candidates for a user, in their order: the greater, the likelier is a click.</summary>
     /// <inheritdoc cref="Score(CtrHistory, ReadOnlySpan{CtrCandidate}, Span{float})"/>
@@ -104,7 +112,8 @@ public sealed class CtrScorer
 
     /// <summary>Writes the scores (logits) of candidates for a user. The history is encoded once for all of them.</summary>
     /// <param name="history">
-    /// What came before. Of more than <see cref="CtrTrainerOptions.HistoryLength"/> behaviors, the first ones are left out as in training, by <see cref="CtrTrainerOptions.HistoryStride"/>.
+    /// What came before. Of more than <see cref="CtrTrainerOptions.HistoryLength"/> behaviors, the first ones are left out as in training, by
+    /// <see cref="CtrTrainerOptions.HistoryStride"/>.
     /// </param>
     /// <param name="candidates">The candidates; may be none.</param>
     /// <param name="scores">Receives the scores; as long as <paramref name="candidates"/>.</param>
@@ -162,7 +171,10 @@ public sealed class CtrScorer
         CheckBags(candidate.CandidateKeys, nameof(candidate.CandidateKeys), CandidateColumnNames, _config.CandidateFields);
         CheckBags(candidate.UserKeys, nameof(candidate.UserKeys), UserColumnNames, _config.UserFields);
         if (candidate.Numbers.Length != _network.NumberCount)
-            throw Bad(name, $"has one with {candidate.Numbers.Length} {nameof(candidate.Numbers)}; expected the {_network.NumberCount} of {string.Join(", ", NumericColumnNames)}");
+        {
+            throw Bad(name, $"has one with {candidate.Numbers.Length} {nameof(candidate.Numbers)}; expected the {_network.NumberCount} of "
+                + $"{(_network.NumberCount == 0 ? "no column" : string.Join(", ", NumericColumnNames))}");
+        }
         if (candidate.Timestamp < (history.Timestamps.Length == 0 ? 0 : history.Timestamps[^1]))
             throw Bad(name, $"has one of the time {candidate.Timestamp}; expected Unix seconds not before the history's last event: a history must not see the future");
 
@@ -188,7 +200,8 @@ public sealed class CtrScorer
 
     private KeyLookup KeysOf(string columnName) => _keys.TryGetValue(columnName, out Lazy<KeyLookup>? keys)
         ? keys.Value
-        : throw new ArgumentOutOfRangeException(nameof(columnName), columnName, $"The model reads no key column of that name; expected one of {string.Join(", ", _keys.Keys)}.");
+        : throw new ArgumentOutOfRangeException(
+            nameof(columnName), columnName, $"The model reads no key column of that name; expected one of {string.Join(", ", _keys.Keys)}.");
 
     /// <summary>The keys of a column by what they stand for; null where they do not stand for such values.</summary>
     private sealed record KeyLookup(Dictionary<string, int>? Texts, Dictionary<long, int>? Numbers)

@@ -12,7 +12,8 @@ internal sealed unsafe class EtaScoringNetwork : ScoringNetwork
     public EtaScoringNetwork(CtrConfig config, EtaTrainer.Options options, WeightReader weights) : base(config, weights, 3 * options.ModelDimension)
     {
         _options = options;
-        _fingerprints = EtaNetwork.HashesOf(config, options).Select((hash, field) => new ScoringFingerprints(SequenceEmbeddings[field], hash, options.EmbeddingDimension)).ToArray();
+        _fingerprints = EtaNetwork.HashesOf(config, options)
+            .Select((hash, field) => new ScoringFingerprints(SequenceEmbeddings[field], hash, options.EmbeddingDimension)).ToArray();
         _retrieved = new ScoringTargetAttention(weights.In("retrieved"), options);
         _recent = new ScoringTargetAttention(weights.In("recent"), options);
     }
