@@ -331,24 +331,13 @@ internal sealed unsafe class RequestAttention
         }
     }
 
-    private void ComputeFeaturesOf(int query, int row, Segment segment)
-    {
-        float* log = Feature(0, row) + segment.Offset, hour = Feature(1, row) + segment.Offset, weekend = Feature(2, row) + segment.Offset;
-        double* seconds = _seconds.Pointer + segment.Column;
-        float* cosine = _cosine.Pointer + segment.Column, sine = _sine.Pointer + segment.Column, isWeekend = _weekend.Pointer + segment.Column;
-        Vector<double> time = Vector.Create((double)_plan.Times[query]);
-        Vector<float> ownCosine = Vector.Create(_plan.HourCosine[query]), ownSine = Vector.Create(_plan.HourSine[query]);
-        Vector<float> ownWeekend = Vector.Create(_plan.Weekend[query]), inverseScale = Vector.Create((float)(1 / _plan.Options.TimeScaleSeconds));
-        for (int i = 0; i < segment.Width; i += Lanes)
-        {
-            Vector<double> early = Vector.Abs(time - Vector.Load(seconds + i));
-            Vector<double> late = Vector.Abs(time - Vector.Load(seconds + i + Vector<double>.Count));
-            Vector<float> elapsed = Vector.Narrow(early, late);
-            Log(Vector.MultiplyAddEstimate(elapsed, inverseScale, Vector<float>.One)).Store(log + i);
-            (ownCosine * Vector.Load(cosine + i) + ownSine * Vector.Load(sine + i)).Store(hour + i);
-            Vector.ConditionalSelect(Vector.Equals(ownWeekend, Vector.Load(isWeekend + i)), Vector<float>.One, Vector<float>.Zero).Store(weekend + i);
-        }
-    }
+    private void ComputeFeaturesOf(int query, int row, Segment segment) => PairsOf(row).From(segment.Offset).Compute(
+        new(_plan.Times[query], _plan.HourCosine[query], _plan.HourSine[query], _plan.Weekend[query]),
+        new(_seconds.Pointer + segment.Column, _cosine.Pointer + segment.Column, _sine.Pointer + segment.Column, _weekend.Pointer + segment.Column),
+        (float)(1 / _plan.Options.TimeScaleSeconds), segment.Width);
+
+    /// <summary>What a query and all columns of the tile are to each other.</summary>
+    private TemporalPairs PairsOf(int row) => new(_hidden.Pointer + row * (long)_width, Feature(0, row), Feature(1, row), Feature(2, row));
 
     private float* Feature(int feature, int row) => _features.Pointer + ((long)feature * _rows + row) * _width;
 
@@ -392,19 +381,8 @@ internal sealed unsafe class RequestAttention
     /// <summary>q·k/√d_h and RelTemporal's bias.</summary>
     private void ComputeLogits(int head)
     {
-        float* coefficients = _call.Coefficients + head * Features;
-        Vector<float> a = Vector.Create(coefficients[0]), b = Vector.Create(coefficients[1]), c = Vector.Create(coefficients[2]);
         for (int row = 0; row < _queries.Count; row++)
-        {
-            float* log = Feature(0, row), hour = Feature(1, row), weekend = Feature(2, row);
-            float* hidden = _hidden.Pointer + row * (long)_width, logits = _logits.Pointer + row * (long)_width;
-            for (int i = 0; i < _width; i += Lanes)
-            {
-                Vector<float> bias = Vector.MultiplyAddEstimate(c, Vector.Load(weekend + i), Vector.Load(hidden + i));
-                bias = Vector.MultiplyAddEstimate(b, Vector.Load(hour + i), bias);
-                Vector.MultiplyAddEstimate(a, Vector.Load(log + i), bias).Store(logits + i);
-            }
-        }
+            PairsOf(row).WriteBias(_call.Coefficients + head * Features, _logits.Pointer + row * (long)_width, _width);
         LoadRows(_call.QueriesAndGates, _call.QueryStride, head, InverseRoot, _query);
         MultiplyByTransposed(_query, _keysT, head, _logits);
     }

@@ -42,6 +42,9 @@ internal sealed class Request
     /// <summary>The time of the row that the request begins with, which may have been left out.</summary>
     public long Timestamp { get; init; }
 
+    /// <summary>What a network made of the history; null where it is still to be done.</summary>
+    public HistoryEncoding? Encoding { get; set; }
+
     public bool HasSameHistoryAs(Request other) => HistoryTimestamps.Length == other.HistoryTimestamps.Length && BeginsAs(other);
 
     /// <summary>Whether one's history is the beginning of the other's, or the same. No history is the beginning of none but its like.</summary>

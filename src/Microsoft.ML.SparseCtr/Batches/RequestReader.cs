@@ -40,7 +40,7 @@ internal sealed class RowReader
         long now = _timestamp();
         CheckHistory(times, keys, now);
 
-        int skipped = History.Skipped(times.Length, _config.Options.HistoryLength, _config.Options.HistoryStride);
+        int skipped = (int)History.Skipped(times.Length, _config.Options.HistoryLength, _config.Options.HistoryStride);
         return new Request
         {
             Timestamp = now,

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.SparseCtr;
@@ -13,6 +15,24 @@ internal static class ModelFile
     public static void WriteConfig(CtrConfig config, TextWriter writer) => ConfigFile.Write(Network, config, writer);
 
     public static void WriteWeights(Weights weights, Stream stream) => SafeTensors.Write(stream, weights);
+
+    /// <summary>The SHA-256 of all that is saved.</summary>
+    public static unsafe byte[] Identity(CtrConfig config, Weights weights)
+    {
+        const long most = 1 << 28;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var text = new StringWriter();
+        WriteConfig(config, text);
+        hash.AppendData(Encoding.UTF8.GetBytes(text.ToString()));
+        foreach (Weight weight in weights.All)
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes(weight.Name));
+            for (long i = 0; i < weight.Count; i += most)
+                hash.AppendData(new ReadOnlySpan<byte>(weight.Values + i, (int)Math.Min(most, weight.Count - i) * sizeof(float)));
+        }
+        GC.KeepAlive(weights);
+        return hash.GetHashAndReset();
+    }
 
     /// <exception cref="FormatException">The text is no configuration, or one of a newer version.</exception>
     public static CtrConfig ReadConfig(string json) => ConfigFile.Parse<CtrConfig>(Network, json, config => config.Check((holds, name, expected, value) =>

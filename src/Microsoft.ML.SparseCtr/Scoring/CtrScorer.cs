@@ -121,9 +121,93 @@ public sealed class CtrScorer
     public void Score(CtrHistory history, ReadOnlySpan<CtrCandidate> candidates, Span<float> scores)
     {
         ArgumentNullException.ThrowIfNull(history);
+        Check(history, nameof(history));
+        Score(history, encoding: null, candidates, scores);
+    }
+
+    /// <summary>Encodes a history, for many requests that have it and more to come.</summary>
+    /// <param name="history">What came before, as <see cref="Score(CtrHistory, ReadOnlySpan{CtrCandidate}, Span{float})"/> takes it; it is copied.</param>
+    /// <exception cref="ArgumentException">The history is not as the model needs it: the message says what was expected.</exception>
+    public UserState Encode(CtrHistory history)
+    {
+        ArgumentNullException.ThrowIfNull(history);
+        var state = new UserState(_network, _config);
+        Append(state, history);
+        return state;
+    }
+
+    /// <summary>
+    /// Adds events to a user's state: scores are then those of the history that has them, to rounding. With <see cref="ChunkingPolicy.Causal"/> and
+    /// <see cref="ChunkingPolicy.EqualCounts"/> an event passes through the network alone; with <see cref="ChunkingPolicy.LargestGaps"/> all events do wherever
+    /// boundaries between older ones move. Where there are more than <see cref="CtrTrainerOptions.HistoryLength"/>, the oldest <see cref="CtrTrainerOptions.HistoryStride"/>
+    /// are left out, as in training, and the others pass through the network again. No other call may use the state meanwhile.
+    /// </summary>
+    /// <param name="state">Of this scorer's model.</param>
+    /// <param name="events">The events, as <see cref="Encode"/> takes them; none earlier than the latest of the state.</param>
+    /// <exception cref="ArgumentException">The events are not as the model needs them, or the state is of another model. The state is as it was.</exception>
+    public void Append(UserState state, CtrHistory events)
+    {
+        Check(state);
+        ArgumentNullException.ThrowIfNull(events);
+        Check(events, nameof(events));
+        if (events.Timestamps.Length > 0 && events.Timestamps[0] < state.LastTimestamp)
+            throw Bad(nameof(events), $"begin at {events.Timestamps[0]}; expected Unix seconds not before the state's latest event, {state.LastTimestamp}");
+        state.Append(events);
+    }
+
+    /// <inheritdoc cref="Score(UserState, ReadOnlySpan{CtrCandidate}, Span{float})"/>
+    public float[] Score(UserState state, params ReadOnlySpan<CtrCandidate> candidates)
+    {
+        var scores = new float[candidates.Length];
+        Score(state, candidates, scores);
+        return scores;
+    }
+
+    /// <summary>Writes the scores (logits) of candidates for a user whose history is encoded: what it costs does not depend on how long the history is.</summary>
+    /// <param name="state">Of this scorer's model. Calls that only score may share it.</param>
+    /// <param name="candidates">The candidates; may be none.</param>
+    /// <param name="scores">Receives the scores; as long as <paramref name="candidates"/>.</param>
+    /// <exception cref="ArgumentException">An input is not as the model needs it: the message says which, and what was expected.</exception>
+    public void Score(UserState state, ReadOnlySpan<CtrCandidate> candidates, Span<float> scores)
+    {
+        Check(state);
+        Score(state.Events, state.Encoding, candidates, scores);
+    }
+
+    /// <summary>What a candidate attends to in a user's history, in the last block: for those who look into a model.</summary>
+    /// <param name="state">Of this scorer's model.</param>
+    /// <param name="candidate">The candidate.</param>
+    /// <returns>Null for a network that has no blocks of self-attention.</returns>
+    /// <exception cref="ArgumentException">An input is not as the model needs it: the message says which, and what was expected.</exception>
+    public AttentionMap? Explain(UserState state, CtrCandidate candidate)
+    {
+        Check(state);
+        Check(candidate, state.Events);
+        return state.Encoding is null ? null : _network.Explain(state.Encoding, new Inputs().Fill(_config, state.Events, state.Encoding, [candidate]));
+    }
+
+    /// <summary>Reads a state that <see cref="UserState.Save"/> has written.</summary>
+    /// <param name="stream">Where it is.</param>
+    /// <exception cref="FormatException">There is no such state, or one of a newer version, or of another model.</exception>
+    public UserState ReadState(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        UserState state = UserState.Read(stream, _network, _config);
+        try
+        {
+            Check(state.Events, "events");
+        }
+        catch (ArgumentException problem)
+        {
+            throw new FormatException($"The user state cannot be read: {problem.Message}", problem);
+        }
+        return state;
+    }
+
+    private void Score(CtrHistory history, HistoryEncoding? encoding, ReadOnlySpan<CtrCandidate> candidates, Span<float> scores)
+    {
         if (scores.Length != candidates.Length)
             throw new ArgumentException($"Expected room for {candidates.Length} scores, got {scores.Length}.", nameof(scores));
-        Check(history);
         foreach (CtrCandidate candidate in candidates)
             Check(candidate, history);
         if (candidates.IsEmpty)
@@ -132,7 +216,7 @@ public sealed class CtrScorer
         Inputs inputs = _inputs.Rent();
         try
         {
-            _network.Score(inputs.Fill(_config, history, candidates), scores);
+            _network.Score(inputs.Fill(_config, history, encoding, candidates), scores);
         }
         finally
         {
@@ -140,23 +224,30 @@ public sealed class CtrScorer
         }
     }
 
-    private void Check(CtrHistory history)
+    private void Check(UserState state)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        if (state.Network != _network)
+            throw Bad(nameof(state), "is of another model");
+    }
+
+    private void Check(CtrHistory history, string name)
     {
         KeyField[] fields = _config.SequenceFields;
         long[] times = history.Timestamps;
         if (history.Keys.Length != fields.Length)
-            throw Bad(nameof(history), $"has keys of {history.Keys.Length} columns; expected those of {string.Join(", ", HistoryColumnNames)}");
+            throw Bad(name, $"has keys of {history.Keys.Length} columns; expected those of {string.Join(", ", HistoryColumnNames)}");
         for (int field = 0; field < fields.Length; field++)
         {
             int[] keys = history.Keys[field];
             if (keys.Length != times.Length)
-                throw Bad(nameof(history), $"has {keys.Length} keys of '{HistoryColumnNames[field]}', but {times.Length} timestamps");
-            CheckKeys(keys, HistoryColumnNames[field], fields[field], nameof(history));
+                throw Bad(name, $"has {keys.Length} keys of '{HistoryColumnNames[field]}', but {times.Length} timestamps");
+            CheckKeys(keys, HistoryColumnNames[field], fields[field], name);
         }
         for (int i = 0; i < times.Length; i++)
         {
             if (times[i] < (i == 0 ? 0 : times[i - 1]))
-                throw Bad(nameof(history), $"has the time {times[i]} at position {i}; expected Unix seconds in ascending order");
+                throw Bad(name, $"has the time {times[i]} at position {i}; expected Unix seconds in ascending order");
         }
     }
 
@@ -235,9 +326,10 @@ public sealed class CtrScorer
         private long[] _latestTimestamps = [];
         private int[][] _latestKeys = [];
 
-        public Request Fill(CtrConfig config, CtrHistory history, ReadOnlySpan<CtrCandidate> candidates)
+        public Request Fill(CtrConfig config, CtrHistory history, HistoryEncoding? encoding, ReadOnlySpan<CtrCandidate> candidates)
         {
-            int skipped = History.Skipped(history.Timestamps.Length, config.Options.HistoryLength, config.Options.HistoryStride);
+            _request.Encoding = encoding;
+            int skipped = (int)History.Skipped(history.Timestamps.Length, config.Options.HistoryLength, config.Options.HistoryStride);
             (_request.HistoryTimestamps, _request.HistoryKeys) = (history.Timestamps, history.Keys);
             if (skipped > 0)
                 KeepFrom(skipped);

@@ -17,6 +17,7 @@ internal abstract unsafe class ScoringNetwork
     private readonly LinearMap? _candidateToken;
     private readonly LinearMap _hidden, _logit;
     private readonly float[] _mean, _inverseDeviation;
+    private readonly Lazy<byte[]> _identity;
     private readonly Pool<Scratch> _scratch = new(() => new Scratch());
     private readonly int _stateDimension;
 
@@ -26,6 +27,7 @@ internal abstract unsafe class ScoringNetwork
     protected ScoringNetwork(CtrConfig config, WeightReader weights, int stateDimension)
     {
         (Config, Weights, _stateDimension) = (config, weights.Weights, stateDimension);
+        _identity = new(() => ModelFile.Identity(Config, Weights));
         _mean = config.NumericFields.SelectMany(field => field.Mean).ToArray();
         _inverseDeviation = config.NumericFields.SelectMany(field => field.StandardDeviation).Select(deviation => 1 / deviation).ToArray();
         int d = config.Options.ModelDimension, e = config.Options.EmbeddingDimension, candidateInputs = config.CandidateFields.Length * e + NumberCount;
@@ -45,6 +47,9 @@ internal abstract unsafe class ScoringNetwork
 
     /// <summary>What the network was made of: what is saved.</summary>
     public Weights Weights { get; }
+
+    /// <summary>32 bytes that no network has which differs in anything.</summary>
+    public ReadOnlyMemory<byte> Identity => _identity.Value;
 
     /// <summary>Numbers of a row.</summary>
     public int NumberCount => _mean.Length;
@@ -93,6 +98,40 @@ internal abstract unsafe class ScoringNetwork
         }
         GC.KeepAlive(this);
     }
+
+    /// <summary>Something to encode a history in, for many requests that have it; null if the network keeps no more of one than its events.</summary>
+    public virtual HistoryEncoding? NewEncoding() => null;
+
+    /// <summary>Encodes those of some events that are not in an encoding of this network yet.</summary>
+    public void Encode(HistoryEncoding history, Request events) => WithScratch(scratch =>
+    {
+        Encode(history, events, scratch);
+        return true;
+    });
+
+    /// <summary>What a request's candidate attends to in the last block.</summary>
+    public AttentionMap Explain(HistoryEncoding history, Request request) => WithScratch(scratch => Explain(history, request, scratch));
+
+    private T WithScratch<T>(Func<Scratch, T> compute)
+    {
+        Scratch scratch = _scratch.Rent();
+        try
+        {
+            return compute(scratch);
+        }
+        finally
+        {
+            scratch.Clear();
+            _scratch.Return(scratch);
+            GC.KeepAlive(this);
+        }
+    }
+
+    /// <inheritdoc cref="Encode(HistoryEncoding, Request)"/>
+    protected virtual void Encode(HistoryEncoding history, Request events, Scratch scratch) => throw new NotSupportedException();
+
+    /// <inheritdoc cref="Explain(HistoryEncoding, Request)"/>
+    protected virtual AttentionMap Explain(HistoryEncoding history, Request request, Scratch scratch) => throw new NotSupportedException();
 
     /// <summary>Writes what the network makes of each candidate.</summary>
     /// <param name="request">The request.</param>

@@ -6,67 +6,174 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>Scores as <see cref="SparseCtrNetwork"/>.</summary>
 internal sealed unsafe class SparseCtrScoringNetwork : ScoringNetwork
 {
+    private readonly SelfAttentionOptions _options;
     private readonly ScoringBlock[] _blocks;
 
-    /// <summary>For each attention of a block, who sees whom.</summary>
-    private readonly Pool<EvoAttentionPlan[]> _plans;
+    /// <summary>Who sees whom.</summary>
+    private readonly Pool<EvoAttentionPlan> _plans;
     private readonly ScoringNorm _norm;
 
     public SparseCtrScoringNetwork(CtrConfig config, SelfAttentionOptions options, WeightReader weights) : base(config, weights, options.ModelDimension)
     {
-        _plans = new(() => ScoringBlock.Attentions(options).Select(_ => new EvoAttentionPlan(options)).ToArray());
+        _options = options;
+        _plans = new(() => new EvoAttentionPlan(options));
         _blocks = Enumerable.Range(0, options.NumberOfBlocks).Select(i => new ScoringBlock(weights.In("blocks").In($"{i}"), options)).ToArray();
         _norm = new ScoringNorm(weights.In("norm"), options.ModelDimension);
     }
 
+    public override HistoryEncoding NewEncoding() => new(_options);
+
     protected override void WriteStates(Request request, float* states, int stride, Scratch scratch)
     {
-        int behaviors = request.HistoryTimestamps.Length, candidates = request.Impressions.Count;
-        EvoAttentionPlan[] plans = _plans.Rent();
-        foreach (EvoAttentionPlan plan in plans)
-            plan.Fill([request]);
+        int behaviors = request.Encoding is null ? request.HistoryTimestamps.Length : 0;
         float* x = Tokens(request, behaviors: null, behaviors, scratch);
+        if (request.Encoding is { } history)
+            PassThrough(history, request, x, scratch);
+        else
+            PassThrough(request, x, scratch.TakeRows(behaviors + request.Impressions.Count, _blocks[0].KeyStride), step: 0, scratch);
+        _norm.Apply(x + (long)behaviors * Stride, Stride, request.Impressions.Count, states, stride);
+    }
+
+    /// <summary>All of a request at once.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="x">[tokens, d].</param>
+    /// <param name="keysAndValues">[tokens, 2·d] receives the keys and values of the first block.</param>
+    /// <param name="step">From there to those of the next; 0 where they are not wanted, so that they take each other's place.</param>
+    /// <param name="scratch">Memory.</param>
+    private void PassThrough(Request request, float* x, float* keysAndValues, long step, Scratch scratch)
+    {
+        EvoAttentionPlan plan = _plans.Rent();
+        plan.Fill([request]);
         for (int i = 0; i < _blocks.Length; i++)
-            _blocks[i].AddTo(x, Stride, plans, candidatesOnly: i == _blocks.Length - 1, scratch);
-        _norm.Apply(x + (long)behaviors * Stride, Stride, candidates, states, stride);
-        _plans.Return(plans);
+            _blocks[i].AddTo(x, Stride, plan, candidatesOnly: i == _blocks.Length - 1, keysAndValues + i * step, scratch);
+        _plans.Return(plan);
+    }
+
+    /// <summary>Candidates whose history is encoded.</summary>
+    private void PassThrough(HistoryEncoding history, Request request, float* x, Scratch scratch, AttentionRecord? record = null)
+    {
+        int count = request.Impressions.Count, rows = 0;
+        int* rowOf = scratch.Take<int>(count);
+        for (int i = 0; i < count; i++)
+            rowOf[i] = i == 0 ? 0 : request.Impressions[i].Timestamp == request.Impressions[i - 1].Timestamp ? rowOf[i - 1] : ++rows;
+        SeenHistory seen = new(history, scratch.Take<float>(SeenHistory.SizeOf(history, rows + 1)), rowOf);
+        for (int i = 0; i < count; i++)
+        {
+            if (i == 0 || rowOf[i] != rowOf[i - 1])
+                history.WritePairs(Moment.Of(request.Impressions[i].Timestamp, _options), seen.Row(rowOf[i]), behavior: null);
+        }
+        float* keysAndValues = scratch.TakeRows(count, _blocks[0].KeyStride);
+        for (int i = 0; i < _blocks.Length; i++)
+            _blocks[i].AddTo(x, Stride, count, seen, i, goesOn: true, keysAndValues, scratch, i == _blocks.Length - 1 ? record : null);
+    }
+
+    protected override AttentionMap Explain(HistoryEncoding history, Request request, Scratch scratch)
+    {
+        var record = new AttentionRecord(_options.NumberOfHeads, history.Width);
+        PassThrough(history, request, Tokens(request, behaviors: null, count: 0, scratch), scratch, record);
+        return history.MapOf(record);
+    }
+
+    protected override void Encode(HistoryEncoding history, Request events, Scratch scratch)
+    {
+        long[] times = events.HistoryTimestamps;
+        history.Expect(times);
+        if (history.Count > 0)
+        {
+            while (history.Count < times.Length)
+                Append(history, events, scratch);
+            return;
+        }
+        int stride = _blocks[0].KeyStride;
+        long step = (long)times.Length * stride;
+        float* x = Tokens(events, behaviors: null, times.Length, scratch), keysAndValues = scratch.TakeRows(_blocks.Length * (long)times.Length, stride);
+        PassThrough(events, x, keysAndValues, step, scratch);
+        foreach (long time in times)
+        {
+            Arrival arrival = history.Arrive(times);
+            for (int i = 0; i < _blocks.Length; i++)
+                history.Add(i, arrival, new(keysAndValues + i * step + (long)arrival.Event * stride, 2 * _options.ModelDimension));
+            history.Complete(arrival, Moment.Of(time, _options));
+        }
+    }
+
+    /// <summary>The next one of some events.</summary>
+    private void Append(HistoryEncoding history, Request events, Scratch scratch)
+    {
+        (int, long) taken = scratch.Taken;
+        Arrival arrival = history.Arrive(events.HistoryTimestamps);
+        Moment moment = Moment.Of(events.HistoryTimestamps[arrival.Event], _options);
+        int place = arrival.Event, row = 0;
+        SeenHistory seen = new(history, scratch.Take<float>(SeenHistory.SizeOf(history, 1)), &row);
+        history.WritePairs(moment, seen.Row(0), arrival);
+        float* x = Tokens(events, &place, 1, scratch), keyAndValue = scratch.TakeRows(1, _blocks[0].KeyStride);
+        // Every block sees the columns of those before it as they were, and its own get the event once it has seen them.
+        for (int i = 0; i < _blocks.Length; i++)
+        {
+            _blocks[i].AddTo(x, Stride, 1, seen, i, goesOn: i < _blocks.Length - 1, keyAndValue, scratch);
+            history.Add(i, arrival, new(keyAndValue, 2 * _options.ModelDimension));
+        }
+        history.Complete(arrival, moment);
+        scratch.Release(taken);
     }
 }
 
-/// <summary><see cref="SparseBlock"/>: the outputs of its attentions, one or several side by side, are added.</summary>
+/// <summary><see cref="SparseBlock"/>.</summary>
 internal sealed unsafe class ScoringBlock
 {
     private readonly ScoringNorm _attentionNorm;
-    private readonly ScoringAttention[] _attentions;
+    private readonly ScoringAttention _attention;
     private readonly ScoringFeedForward _feedForward;
 
     public ScoringBlock(WeightReader weights, SelfAttentionOptions options)
     {
         int d = options.ModelDimension;
         _attentionNorm = new ScoringNorm(weights.In("attention_norm"), d);
-        _attentions = Attentions(options).Select(attention => new ScoringAttention(weights.In(attention.Name), attention.Shape, options)).ToArray();
+        _attention = new ScoringAttention(weights.In("attention"), options);
         _feedForward = new ScoringFeedForward(new ScoringNorm(weights.In("feed_forward_norm"), d), weights.In("feed_forward"), d, options.FeedForwardDimension);
     }
 
-    /// <summary>The attentions of every block: their names among its weights, and who attends to whom in each.</summary>
-    public static IEnumerable<(string Name, AttentionShape Shape)> Attentions(SelfAttentionOptions options) => [("attention", options.Shape)];
+    /// <summary>From a token's key and value to the next's.</summary>
+    public int KeyStride => _attention.KeyStride;
 
-    /// <summary>x += Σ EvoAttention(RMSNorm(x)); x += SwiGLU(RMSNorm(x)).</summary>
-    /// <param name="x">[tokens, d], packed as the plans say.</param>
+    /// <summary>x += EvoAttention(RMSNorm(x)); x += SwiGLU(RMSNorm(x)).</summary>
+    /// <param name="x">[tokens, d], packed as the plan says.</param>
     /// <param name="stride">From a token to the next.</param>
-    /// <param name="plans">Who sees whom in each attention.</param>
+    /// <param name="plan">Who sees whom.</param>
     /// <param name="candidatesOnly">Whether only the candidates go on, as after the last block.</param>
+    /// <param name="keysAndValues">[tokens, 2·d] receives those of the tokens.</param>
     /// <param name="scratch">Memory.</param>
-    public void AddTo(float* x, int stride, ReadOnlySpan<EvoAttentionPlan> plans, bool candidatesOnly, Scratch scratch)
+    public void AddTo(float* x, int stride, EvoAttentionPlan plan, bool candidatesOnly, float* keysAndValues, Scratch scratch)
     {
         (int, long) taken = scratch.Taken;
-        int first = candidatesOnly ? plans[0].BehaviorCount : 0, count = plans[0].TokenCount - first;
-        float* normed = scratch.TakeRows(plans[0].TokenCount, stride), goingOn = x + (long)first * stride;
-        _attentionNorm.Apply(x, stride, plans[0].TokenCount, normed, stride);
-        for (int i = 0; i < _attentions.Length; i++)
-            _attentions[i].AddTo(goingOn, normed, stride, plans[i], candidatesOnly, scratch);
+        int first = candidatesOnly ? plan.BehaviorCount : 0, count = plan.TokenCount - first;
+        float* normed = scratch.TakeRows(plan.TokenCount, stride), goingOn = x + (long)first * stride;
+        _attentionNorm.Apply(x, stride, plan.TokenCount, normed, stride);
+        _attention.AddTo(goingOn, normed, stride, plan, candidatesOnly, keysAndValues, scratch);
         scratch.Release(taken);
         _feedForward.AddTo(goingOn, stride, count, scratch);
+    }
+
+    /// <summary>The same of tokens that see an encoded history and themselves.</summary>
+    /// <param name="x">[tokens, d].</param>
+    /// <param name="stride">From a token to the next.</param>
+    /// <param name="count">Tokens.</param>
+    /// <param name="seen">The history as they see it.</param>
+    /// <param name="block">The number of the block.</param>
+    /// <param name="goesOn">Whether x is wanted, and not the keys and values alone.</param>
+    /// <param name="keysAndValues">[tokens, 2·d] receives those of the tokens.</param>
+    /// <param name="scratch">Memory.</param>
+    /// <param name="record">Receives what the first token attends to; null where no one asks.</param>
+    public void AddTo(
+        float* x, int stride, int count, SeenHistory seen, int block, bool goesOn, float* keysAndValues, Scratch scratch, AttentionRecord? record = null)
+    {
+        (int, long) taken = scratch.Taken;
+        float* normed = scratch.TakeRows(count, stride);
+        _attentionNorm.Apply(x, stride, count, normed, stride);
+        _attention.AddTo(x, normed, stride, count, seen, block, goesOn, keysAndValues, scratch, record);
+        scratch.Release(taken);
+        if (goesOn)
+            _feedForward.AddTo(x, stride, count, scratch);
     }
 }
 
@@ -80,9 +187,9 @@ internal sealed unsafe class ScoringAttention
     private readonly AttentionShape _shape;
     private readonly int _dimension, _heads, _queryStride;
 
-    public ScoringAttention(WeightReader weights, AttentionShape shape, SelfAttentionOptions options)
+    public ScoringAttention(WeightReader weights, SelfAttentionOptions options)
     {
-        (_shape, _dimension, _heads) = (shape, options.ModelDimension, options.NumberOfHeads);
+        (_shape, _dimension, _heads) = (options.Shape, options.ModelDimension, options.NumberOfHeads);
         int d = _dimension, gates = Branches * _heads;
         _queryAndGate = new LinearMap(null, (weights.In("query").Take("weight", d, d), 0), (weights.In("gate").Take("weight", gates, d), d));
         _keyAndValue = new LinearMap(null, (weights.In("key").Take("weight", d, d), 0), (weights.In("value").Take("weight", d, d), d));
@@ -97,22 +204,23 @@ internal sealed unsafe class ScoringAttention
         GC.KeepAlive(coefficients);
     }
 
+    /// <summary>From a token's key and value to the next's.</summary>
+    public int KeyStride => _keyAndValue.Stride;
+
     /// <summary>Adds what the attention gives to the tokens that go on.</summary>
     /// <param name="goingOn">[queries, d] all tokens, or the candidates.</param>
     /// <param name="normed">[tokens, d] all tokens, normalized.</param>
     /// <param name="stride">From a token to the next, in both.</param>
     /// <param name="plan">Who sees whom.</param>
     /// <param name="candidatesOnly">Whether the candidates are the only queries.</param>
+    /// <param name="keysAndValues">[tokens, 2·d] receives those of the tokens.</param>
     /// <param name="scratch">Memory.</param>
-    public void AddTo(float* goingOn, float* normed, int stride, EvoAttentionPlan plan, bool candidatesOnly, Scratch scratch)
+    public void AddTo(float* goingOn, float* normed, int stride, EvoAttentionPlan plan, bool candidatesOnly, float* keysAndValues, Scratch scratch)
     {
         (int, long) taken = scratch.Taken;
         int tokens = plan.TokenCount, first = candidatesOnly ? plan.BehaviorCount : 0, queries = tokens - first;
-        float* queriesAndGates = scratch.TakeRows(queries, _queryStride), keysAndValues = scratch.TakeRows(tokens, _keyAndValue.Stride);
-        float* attended = scratch.TakeRows(queries, stride);
-        _queryAndGate.Apply(normed + (long)first * stride, stride, queries, queriesAndGates, _queryStride);
-        _keyAndValue.Apply(normed, stride, tokens, keysAndValues, _keyAndValue.Stride);
-        OpenGates(queriesAndGates + _dimension, queries);
+        float* queriesAndGates = QueriesAndGates(normed + (long)first * stride, stride, queries, scratch), attended = scratch.TakeRows(queries, stride);
+        _keyAndValue.Apply(normed, stride, tokens, keysAndValues, KeyStride);
         new EvoAttentionKernel
         {
             Plan = plan,
@@ -122,7 +230,7 @@ internal sealed unsafe class ScoringAttention
             QueriesAndGates = queriesAndGates,
             QueryStride = _queryStride,
             KeysAndValues = keysAndValues,
-            KeyStride = _keyAndValue.Stride,
+            KeyStride = KeyStride,
             Coefficients = _coefficients.Pointer,
             Output = attended,
             OutputStride = stride,
@@ -131,6 +239,43 @@ internal sealed unsafe class ScoringAttention
         _output.Apply(attended, stride, queries, goingOn, stride, adds: true);
         scratch.Release(taken);
         GC.KeepAlive(this);
+    }
+
+    /// <summary>Adds what it gives to tokens that see an encoded history and themselves: for the parameters see <see cref="ScoringBlock"/>.</summary>
+    public void AddTo(
+        float* x, float* normed, int stride, int count, SeenHistory seen, int block, bool goesOn, float* keysAndValues, Scratch scratch, AttentionRecord? record)
+    {
+        _keyAndValue.Apply(normed, stride, count, keysAndValues, KeyStride);
+        if (!goesOn)
+            return;
+        (int, long) taken = scratch.Taken;
+        float* queriesAndGates = QueriesAndGates(normed, stride, count, scratch), attended = scratch.TakeRows(count, stride);
+        new EncodedAttention
+        {
+            Seen = seen,
+            Block = block,
+            Record = record,
+            Heads = _heads,
+            HeadDimension = _dimension / _heads,
+            QueriesAndGates = queriesAndGates,
+            QueryStride = _queryStride,
+            KeysAndValues = keysAndValues,
+            KeyStride = KeyStride,
+            Coefficients = _coefficients.Pointer,
+            Output = attended,
+            OutputStride = stride,
+        }.Run(count, scratch);
+        _output.Apply(attended, stride, count, x, stride, adds: true);
+        scratch.Release(taken);
+        GC.KeepAlive(this);
+    }
+
+    private float* QueriesAndGates(float* normed, int stride, int queries, Scratch scratch)
+    {
+        float* queriesAndGates = scratch.TakeRows(queries, _queryStride);
+        _queryAndGate.Apply(normed, stride, queries, queriesAndGates, _queryStride);
+        OpenGates(queriesAndGates + _dimension, queries);
+        return queriesAndGates;
     }
 
     /// <summary>Makes what was computed for the gates [3, H] of each query numbers between 0 and 1; those of a branch that is left out are shut.</summary>

@@ -9,7 +9,7 @@ internal sealed class History
     private int _length;
 
     /// <summary>How many of a user's events are left out of a history: so many, a multiple of the stride, that it is no longer than it may be.</summary>
-    public static int Skipped(int events, int maximumLength, int stride)
+    public static long Skipped(long events, int maximumLength, int stride)
         => events <= maximumLength ? 0 : (events - maximumLength + stride - 1) / stride * stride;
 
     /// <summary>Finds the latest events of an id, strictly before a time.</summary>
@@ -30,7 +30,7 @@ internal sealed class History
             _length += places.GetOffsetAndLength(index.Count).Length;
         }
 
-        int skipped = Skipped(_length, maximumLength, stride);
+        int skipped = (int)Skipped(_length, maximumLength, stride);
         _length -= skipped;
         // Later indexes hold later events: the first ones lose what is skipped.
         while (skipped > 0)

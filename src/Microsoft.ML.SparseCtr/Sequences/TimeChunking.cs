@@ -74,7 +74,7 @@ public static class TimeChunking
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumChunks, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(historyLength, 1);
         CheckRoom(timestamps, chunkOfEvent);
-        int size = (Math.Max(timestamps.Length, historyLength) - 1) / maximumChunks + 1;
+        int size = EqualCount(maximumChunks, Math.Max(timestamps.Length, historyLength));
         for (int i = 0; i < timestamps.Length; i++)
         {
             if (i > 0)
@@ -83,6 +83,9 @@ public static class TimeChunking
         }
         return timestamps.IsEmpty ? 0 : (timestamps.Length - 1) / size + 1;
     }
+
+    /// <summary>How many events make a chunk of <see cref="EqualCounts"/>.</summary>
+    internal static int EqualCount(int maximumChunks, int historyLength) => (historyLength - 1) / maximumChunks + 1;
 
     /// <summary>Cuts by a policy, into at most P chunks.</summary>
     internal static int Cut(ChunkingPolicy policy, ReadOnlySpan<long> timestamps, int maximumChunks, int historyLength, Span<int> chunkOfEvent)

@@ -54,9 +54,9 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
     [Fact]
     public void Of_a_history_longer_than_the_option_the_latest_behaviors_count()
     {
-        CtrScorer scorer = ScorerOf(TestRequests.Sizes with { HistoryLength = 30, HistoryStride = 10 });
+        CtrScorer scorer = RandomScorer.Of(TestRequests.Sizes with { HistoryLength = 30, HistoryStride = 10 });
         Request request = TestRequests.Request(55, 3);
-        CtrCandidate[] candidates = Candidates(request);
+        CtrCandidate[] candidates = RandomScorer.Candidates(request);
         float[] expected = scorer.Score(new CtrHistory(request.HistoryTimestamps[30..], [.. request.HistoryKeys.Select(keys => keys[30..])]), candidates);
         Assert.Equal(expected, scorer.Score(new CtrHistory(request.HistoryTimestamps, request.HistoryKeys), candidates));
     }
@@ -81,11 +81,11 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
     [MemberData(nameof(Networks))]
     public void Scoring_allocates_nothing(string network)
     {
-        CtrScorer scorer = ScorerOf(TestRequests.Networks[network]);
+        CtrScorer scorer = RandomScorer.Of(TestRequests.Networks[network]);
         (CtrHistory History, CtrCandidate[] Candidates, float[] Scores)[] requests = new[] { (100, 20), (0, 1), (60, 7) }.Select(sizes =>
         {
             Request request = TestRequests.Request(sizes.Item1, sizes.Item2);
-            return (new CtrHistory(request.HistoryTimestamps, request.HistoryKeys), Candidates(request), new float[sizes.Item2]);
+            return (new CtrHistory(request.HistoryTimestamps, request.HistoryKeys), RandomScorer.Candidates(request), new float[sizes.Item2]);
         }).ToArray();
         Score(rounds: 200);
         long before = GC.GetAllocatedBytesForCurrentThread();
@@ -106,8 +106,8 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
     public void Inputs_that_do_not_fit_are_refused_by_name()
     {
         Request good = TestRequests.Request(3, 1);
-        CtrCandidate candidate = Candidates(good)[0];
-        CtrScorer scorer = ScorerOf(TestRequests.Sizes);
+        CtrCandidate candidate = RandomScorer.Candidates(good)[0];
+        CtrScorer scorer = RandomScorer.Of(TestRequests.Sizes);
         AssertRefused("history has keys of 2 columns; expected those of HistoryItem, HistoryBrand, HistoryAction", new(good.HistoryTimestamps, good.HistoryKeys[..2]), candidate);
         AssertRefused("history has 2 keys of 'HistoryBrand', but 3 timestamps", new(good.HistoryTimestamps, good.HistoryKeys[0], [1, 2], good.HistoryKeys[2]), candidate);
         AssertRefused("history has the key 51 in 'HistoryItem'; expected 0 to 50", new(good.HistoryTimestamps, [1, 51, 1], good.HistoryKeys[1], good.HistoryKeys[2]), candidate);
@@ -153,21 +153,4 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
         Numbers = [row.Price],
         Timestamp = timestamp ?? row.Timestamp,
     };
-
-    /// <summary>Of random weights.</summary>
-    private CtrScorer ScorerOf(CtrTrainerOptions options)
-    {
-        CtrConfig config = TestRequests.Config.With(options);
-        using CtrNetwork network = TestRequests.Network(config, dtype: TorchSharp.torch.ScalarType.Float32);
-        return CtrScorer.Of(new CtrTransformer(_mlContext, ScoringNetwork.Create(config, network.CopyWeights())));
-    }
-
-    private static CtrCandidate[] Candidates(Request request) => request.Impressions.Select(impression => new CtrCandidate
-    {
-        ItemKeys = impression.SequenceKeys[..2],
-        CandidateKeys = impression.CandidateKeys,
-        UserKeys = impression.UserKeys,
-        Numbers = impression.Numbers,
-        Timestamp = impression.Timestamp,
-    }).ToArray();
 }
