@@ -43,18 +43,24 @@ internal static class ServingBenchmark
             throw new InvalidDataException(Invariant($"PyTorch computes something else: logits differ by {difference:E1} of the largest. Nothing was measured."));
         Console.WriteLine(Invariant($"  the same weights and inputs give the same logits: they differ by {difference:E1} of the largest"));
 
-        List<double> ours = [], peers = [];
+        List<double> ours = [], peers = [], withState = [];
+        UserState state = scorer.Encode(history);
         Latencies(() => scorer.Score(history, candidates, scores), SecondsPerRound);
+        Latencies(() => scorer.Score(state, candidates, scores), SecondsPerRound);
         peer.Ask(new { @do = "latencies", seconds = SecondsPerRound });
         for (int round = 0; round < Rounds; round++)
         {
             ours.AddRange(Latencies(() => scorer.Score(history, candidates, scores), SecondsPerRound));
+            withState.AddRange(Latencies(() => scorer.Score(state, candidates, scores), SecondsPerRound / 2));
             peers.AddRange(peer.Ask(new { @do = "latencies", seconds = SecondsPerRound })["milliseconds"]!.AsArray().Select(value => (double)value!));
         }
         Console.WriteLine("                                        fastest       p50       p99  milliseconds");
         Print("CtrScorer", ours);
         Print("PyTorch, eager, inference mode", peers);
-        Console.WriteLine(Invariant($"  {Quantile(peers, 0.5) / Quantile(ours, 0.5):F1} times as fast at the median, {peers.Min() / ours.Min():F1} times at best"));
+        Print("CtrScorer with the user's state", withState);
+        Console.WriteLine(Invariant($"  {Quantile(peers, 0.5) / Quantile(ours, 0.5):F1} times as fast at the median, {peers.Min() / ours.Min():F1} times at best; ")
+            + Invariant($"with the state {Quantile(peers, 0.5) / Quantile(withState, 0.5):F0} times at the median, {peers.Min() / withState.Min():F0} at best"));
+        MeasureStates(weights, request, history);
 
         MeasureEngine(model, scorer, request, history, candidates[0]);
     }
@@ -85,6 +91,42 @@ internal static class ServingBenchmark
         Print("CtrScorer", byScorer);
         Print("PredictionEngine", byEngine);
         Console.WriteLine(Invariant($"  {Quantile(byEngine, 0.5) / Quantile(byScorer, 0.5) - 1:P1} more at the median"));
+    }
+
+    /// <summary>With causal chunks, an event that arrives against the whole history.</summary>
+    private static void MeasureStates(Weights weights, Request request, CtrHistory history)
+    {
+        CtrConfig config = BenchmarkRequests.Config with { Options = BenchmarkRequests.Sizes with { Chunking = ChunkingPolicy.Causal } };
+        using var model = new CtrTransformer(new MLContext(), ScoringNetwork.Create(config, weights));
+        CtrScorer scorer = CtrScorer.Of(model);
+        List<double> encoding = [], appending = [];
+        for (int round = 0; round < Rounds; round++)
+        {
+            encoding.AddRange(Latencies(() => scorer.Encode(history), SecondsPerRound / 2));
+            appending.AddRange(Appends());
+        }
+        UserState state = scorer.Encode(history);
+        var saved = new MemoryStream();
+        state.Save(saved);
+        Console.WriteLine("  causal chunks");
+        Print("encoding the history", encoding);
+        Print("appending an event", appending);
+        Console.WriteLine(Invariant($"  {Quantile(appending, 0.5) / Quantile(encoding, 0.5):P2} of the encoding at the median; the state takes {state.ByteSize:N0} bytes, saved {saved.Length:N0}"));
+
+        // The last half of the events, one by one.
+        IEnumerable<double> Appends()
+        {
+            UserState growing = scorer.Encode(Between(..(Events / 2)));
+            foreach (int next in Enumerable.Range(Events / 2, Events / 2))
+            {
+                CtrHistory arriving = Between(next..(next + 1));
+                long start = Stopwatch.GetTimestamp();
+                scorer.Append(growing, arriving);
+                yield return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            }
+        }
+
+        CtrHistory Between(Range range) => new(request.HistoryTimestamps[range], [.. request.HistoryKeys.Select(keys => keys[range])]);
     }
 
     private static Weights RandomWeights()
