@@ -60,7 +60,8 @@ internal static class ServingBenchmark
         Print("CtrScorer with the user's state", withState);
         Console.WriteLine(Invariant($"  {Quantile(peers, 0.5) / Quantile(ours, 0.5):F1} times as fast at the median, {peers.Min() / ours.Min():F1} times at best; ")
             + Invariant($"with the state {Quantile(peers, 0.5) / Quantile(withState, 0.5):F0} times at the median, {peers.Min() / withState.Min():F0} at best"));
-        MeasureStates(weights, request, history);
+        MeasureStates(weights, request, history, ChunkingPolicy.Causal);
+        MeasureStates(weights, request, history, ChunkingPolicy.LargestGaps);
 
         MeasureEngine(model, scorer, request, history, candidates[0]);
     }
@@ -93,40 +94,53 @@ internal static class ServingBenchmark
         Console.WriteLine(Invariant($"  {Quantile(byEngine, 0.5) / Quantile(byScorer, 0.5) - 1:P1} more at the median"));
     }
 
-    /// <summary>With causal chunks, an event that arrives against the whole history.</summary>
-    private static void MeasureStates(Weights weights, Request request, CtrHistory history)
+    /// <summary>An event that arrives against the whole history.</summary>
+    private static void MeasureStates(Weights weights, Request request, CtrHistory history, ChunkingPolicy chunking)
     {
-        CtrConfig config = BenchmarkRequests.Config with { Options = BenchmarkRequests.Sizes with { Chunking = ChunkingPolicy.Causal } };
+        CtrConfig config = BenchmarkRequests.Config with { Options = BenchmarkRequests.Sizes with { Chunking = chunking } };
         using var model = new CtrTransformer(new MLContext(), ScoringNetwork.Create(config, weights));
         CtrScorer scorer = CtrScorer.Of(model);
         List<double> encoding = [], appending = [];
         for (int round = 0; round < Rounds; round++)
         {
             encoding.AddRange(Latencies(() => scorer.Encode(history), SecondsPerRound / 2));
-            appending.AddRange(Appends());
+            appending.AddRange(Appends(scorer, request));
         }
         UserState state = scorer.Encode(history);
         var saved = new MemoryStream();
         state.Save(saved);
-        Console.WriteLine("  causal chunks");
+        Console.WriteLine($"  chunking: {chunking}");
         Print("encoding the history", encoding);
         Print("appending an event", appending);
-        Console.WriteLine(Invariant($"  {Quantile(appending, 0.5) / Quantile(encoding, 0.5):P2} of the encoding at the median; the state takes {state.ByteSize:N0} bytes, saved {saved.Length:N0}"));
+        Console.WriteLine(Invariant($"  {appending.Average() / encoding.Average():P2} of the encoding on average; ")
+            + (chunking == ChunkingPolicy.LargestGaps ? Invariant($"{ShareThatMovesBoundaries(request.HistoryTimestamps):P0} of the events move older boundaries; ") : "")
+            + Invariant($"the state takes {state.ByteSize:N0} bytes, saved {saved.Length:N0}"));
+    }
 
-        // The last half of the events, one by one.
-        IEnumerable<double> Appends()
+    /// <summary>Of the last half of the events, one by one.</summary>
+    private static IEnumerable<double> Appends(CtrScorer scorer, Request request)
+    {
+        UserState growing = scorer.Encode(Between(..(Events / 2)));
+        foreach (int next in Enumerable.Range(Events / 2, Events / 2))
         {
-            UserState growing = scorer.Encode(Between(..(Events / 2)));
-            foreach (int next in Enumerable.Range(Events / 2, Events / 2))
-            {
-                CtrHistory arriving = Between(next..(next + 1));
-                long start = Stopwatch.GetTimestamp();
-                scorer.Append(growing, arriving);
-                yield return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            }
+            CtrHistory arriving = Between(next..(next + 1));
+            long start = Stopwatch.GetTimestamp();
+            scorer.Append(growing, arriving);
+            yield return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         }
 
         CtrHistory Between(Range range) => new(request.HistoryTimestamps[range], [.. request.HistoryKeys.Select(keys => keys[range])]);
+    }
+
+    private static double ShareThatMovesBoundaries(long[] times)
+    {
+        int[][] cuts = Enumerable.Range(Events / 2, Events / 2 + 1).Select(events =>
+        {
+            var chunks = new int[events];
+            TimeChunking.LargestGaps(times.AsSpan(0, events), BenchmarkRequests.Sizes.NumberOfChunks, chunks);
+            return chunks;
+        }).ToArray();
+        return cuts.Zip(cuts.Skip(1)).Average(pair => pair.First.SequenceEqual(pair.Second.Take(pair.First.Length)) ? 0 : 1);
     }
 
     private static Weights RandomWeights()
