@@ -186,7 +186,7 @@ runs_pytorch() {
     for argument in "$@"; do
         case $argument in
             pytorch|serving) return 0 ;;
-            histories|metrics|tables|attention|memory|sharing|scoring|kernels|--quality) return 1 ;;
+            histories|metrics|tables|attention|memory|sharing|sweep|scoring|kernels|--quality) return 1 ;;
         esac
     done
 }

@@ -142,7 +142,7 @@ internal static class SweepDemo
     private static string NameOf(TrialSettings settings) => Invariant($"trial-{settings.TrialId + 1:0000}");
 
     /// <summary>What a trial tries: the numbers under each estimator's name.</summary>
-    private static string ParametersOf(TrialSettings settings)
+    internal static string ParametersOf(TrialSettings settings)
         => string.Join("  ", Nested(settings.Parameter["_pipeline_"]).Where(estimator => estimator.Value.ParameterType == ParameterType.Object)
             .SelectMany(estimator => Nested(estimator.Value)).Select(option => Invariant($"{option.Key} {option.Value.AsType<double>():G3}")));
 

@@ -13,6 +13,7 @@ var benchmarks = new Dictionary<string, Action>
     ["attention"] = AttentionBenchmark.Run,
     ["memory"] = MemoryBenchmark.Run,
     ["sharing"] = () => SharingBenchmark.Run(paths["--data"]),
+    ["sweep"] = SweepBenchmark.Run,
     ["scoring"] = ScoringBenchmark.Run,
     ["serving"] = ServingBenchmark.Run,
     ["kernels"] = KernelBenchmarks.Run,
