@@ -112,9 +112,9 @@ internal sealed class EvoAttentionPlan : BatchPlan
     }
 
     /// <summary><see cref="Create"/> in the memory of the requests that were planned before.</summary>
-    public new void Fill(ReadOnlySpan<Request> requests)
+    public void Fill(ReadOnlySpan<Request> requests)
     {
-        base.Fill(requests);
+        FillPasts(requests);
         _layout = null;
         if (Requests.Length != requests.Length)
             Requests = new RequestPlan[requests.Length];

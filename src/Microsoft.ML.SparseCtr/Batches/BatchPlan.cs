@@ -20,7 +20,7 @@ internal readonly record struct Interval(int From, int To)
 /// </summary>
 internal class BatchPlan
 {
-    public BatchPlan(IReadOnlyList<Request> requests) : this() => Fill([.. requests]);
+    public BatchPlan(IReadOnlyList<Request> requests) : this() => FillPasts([.. requests]);
 
     /// <summary>A plan of nothing yet.</summary>
     protected BatchPlan()
@@ -28,7 +28,8 @@ internal class BatchPlan
     }
 
     /// <summary>
-    /// The behaviors that came before each candidate: all that it may see. Like other arrays of a plan, it is longer than what it is of where the plan has been filled again.
+    /// The behaviors that came before each candidate: all that it may see. Like the arrays of derived plans, it may be longer than what it is of where the plan
+    /// has been filled again.
     /// </summary>
     public Interval[] Pasts { get; private set; } = [];
 
@@ -38,8 +39,8 @@ internal class BatchPlan
 
     public int TokenCount => BehaviorCount + CandidateCount;
 
-    /// <summary>Plans requests, in the memory of those that were planned before.</summary>
-    protected void Fill(ReadOnlySpan<Request> requests)
+    /// <summary>Numbers the tokens of requests, in the memory of those that were planned before.</summary>
+    protected void FillPasts(ReadOnlySpan<Request> requests)
     {
         (BehaviorCount, CandidateCount) = (0, 0);
         foreach (Request request in requests)

@@ -102,6 +102,19 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Networks))]
+    public void Threads_that_share_a_scorer_get_the_scores_of_one_alone(string network)
+    {
+        CtrScorer scorer = RandomScorer.Of(TestRequests.Networks[network]);
+        Request[] requests = Enumerable.Range(0, 30).Select(i => TestRequests.Request(5 * i, 1 + i % 4, seed: i)).ToArray();
+        float[][] alone = requests.Select(Score).ToArray(), together = new float[300][];
+        Parallel.For(0, together.Length, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i => together[i] = Score(requests[i % requests.Length]));
+        Assert.All(together.Index(), each => Assert.Equal(alone[each.Index % requests.Length], each.Item));
+
+        float[] Score(Request request) => scorer.Score(new CtrHistory(request.HistoryTimestamps, request.HistoryKeys), RandomScorer.Candidates(request));
+    }
+
     [Fact]
     public void Inputs_that_do_not_fit_are_refused_by_name()
     {
