@@ -15,7 +15,7 @@ var benchmarks = new Dictionary<string, Action>
     ["sharing"] = () => SharingBenchmark.Run(paths["--data"]),
     ["sweep"] = SweepBenchmark.Run,
     ["scoring"] = ScoringBenchmark.Run,
-    ["serving"] = ServingBenchmark.Run,
+    ["serving"] = () => ServingBenchmark.Run(paths["--data"]),
     ["kernels"] = KernelBenchmarks.Run,
     ["pytorch"] = () => PyTorchBenchmark.Run(paths["--json"]),
     [quality] = () => QualityBenchmark.Run(paths["--data"], TimeSpan.FromMinutes(numbers["--minutes"])),

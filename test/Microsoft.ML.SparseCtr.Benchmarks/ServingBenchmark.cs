@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Microsoft.ML.Data;
+using SparseCtr.Samples;
 using TorchSharp;
 using static System.FormattableString;
 using static TorchSharp.torch;
@@ -16,8 +17,11 @@ internal static class ServingBenchmark
     private const int Events = 1_024, Candidates = 100, Rounds = 5;
     private const double SecondsPerRound = 0.8, Tolerance = 1e-4;
 
-    public static void Run()
+    /// <param name="dataFolder">A folder with MovieLens 100K, to count on it how often events move older boundaries; or null.</param>
+    public static void Run(string? dataFolder)
     {
+        if (dataFolder is not null)
+            CountMovedBoundaries(MovieLens.Load(dataFolder));
         Request request = BenchmarkRequests.Random(Events, seed: 1);
         var history = new CtrHistory(request.HistoryTimestamps, request.HistoryKeys);
         CtrCandidate[] candidates = Enumerable.Range(1, Candidates).Select(item => new CtrCandidate
@@ -113,7 +117,7 @@ internal static class ServingBenchmark
         Print("encoding the history", encoding);
         Print("appending an event", appending);
         Console.WriteLine(Invariant($"  {appending.Average() / encoding.Average():P2} of the encoding on average; ")
-            + (chunking == ChunkingPolicy.LargestGaps ? Invariant($"{ShareThatMovesBoundaries(request.HistoryTimestamps):P0} of the events move older boundaries; ") : "")
+            + (chunking == ChunkingPolicy.LargestGaps ? Invariant($"{ShareThatMoves(request.HistoryTimestamps, Events / 2, BenchmarkRequests.Sizes.NumberOfChunks):P0} of the events move older boundaries; ") : "")
             + Invariant($"the state takes {state.ByteSize:N0} bytes, saved {saved.Length:N0}"));
     }
 
@@ -132,15 +136,33 @@ internal static class ServingBenchmark
         CtrHistory Between(Range range) => new(request.HistoryTimestamps[range], [.. request.HistoryKeys.Select(keys => keys[range])]);
     }
 
-    private static double ShareThatMovesBoundaries(long[] times)
+    /// <summary>Of the events from some one on, how many would have those before them cut otherwise, between the largest gaps.</summary>
+    private static double ShareThatMoves(long[] times, int first, int chunks)
     {
-        int[][] cuts = Enumerable.Range(Events / 2, Events / 2 + 1).Select(events =>
+        int[] before = Cut(first);
+        int moved = 0;
+        for (int events = first + 1; events <= times.Length; events++)
         {
-            var chunks = new int[events];
-            TimeChunking.LargestGaps(times.AsSpan(0, events), BenchmarkRequests.Sizes.NumberOfChunks, chunks);
-            return chunks;
-        }).ToArray();
-        return cuts.Zip(cuts.Skip(1)).Average(pair => pair.First.SequenceEqual(pair.Second.Take(pair.First.Length)) ? 0 : 1);
+            int[] after = Cut(events);
+            moved += after.AsSpan(0, before.Length).SequenceEqual(before) ? 0 : 1;
+            before = after;
+        }
+        return (double)moved / (times.Length - first);
+
+        int[] Cut(int events)
+        {
+            var chunkOf = new int[events];
+            TimeChunking.LargestGaps(times.AsSpan(0, events), chunks, chunkOf);
+            return chunkOf;
+        }
+    }
+
+    private static void CountMovedBoundaries(ClickData data)
+    {
+        int chunks = new SparseCtrTrainer.Options().NumberOfChunks, first = 2 * chunks;
+        long[][] users = data.Rows.GroupBy(row => row.User).Select(rows => rows.Select(row => row.Timestamp).ToArray()).Where(times => times.Length > first).ToArray();
+        double moved = users.Sum(times => ShareThatMoves(times, first, chunks) * (times.Length - first)), all = users.Sum(times => times.Length - first);
+        Console.WriteLine(Invariant($"serving: {data.Name}, P = {chunks}, largest gaps: {moved / all:P0} of a user's events after the {first}th move older boundaries"));
     }
 
     private static Weights RandomWeights()

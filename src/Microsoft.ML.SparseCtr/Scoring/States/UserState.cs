@@ -68,7 +68,7 @@ public sealed class UserState
     }
 
     /// <summary>
-    /// Writes the state, for <see cref="CtrScorer.ReadState"/> of a scorer with the same model: 64 bytes; for each event 8, and 4 for each column of the history; for each block of
+    /// Writes the state, for <see cref="CtrScorer.ReadState"/> of a scorer with the same model: 56 bytes; for each event 8, and 4 for each column of the history; for each block of
     /// SparseCtr and DenseAttention 8·d for each chunk, each of its last r events and each of the w latest, as many as there are.
     /// </summary>
     /// <param name="stream">Where to.</param>
