@@ -35,7 +35,7 @@ public enum AttentionBranches
 internal sealed record AttentionShape(AttentionBranches Branches, ChunkingPolicy Chunking, int Chunks, int Transitions, int Window)
 {
     /// <summary>Whether it has a branch, by its number: global, transition, local.</summary>
-    public bool Has(int branch) => Branches.HasFlag((AttentionBranches)(1 << branch));
+    public bool Has(int branch) => (Branches & (AttentionBranches)(1 << branch)) != 0;
 
     /// <summary>Whether what a query sees of its past does not depend on what comes later.</summary>
     public bool CanShareHistories => Chunks == 0 || Chunking != ChunkingPolicy.LargestGaps;

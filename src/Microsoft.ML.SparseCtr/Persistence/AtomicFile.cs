@@ -1,6 +1,6 @@
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>Files that are there whole or not at all, whenever the process ends.</summary>
+/// <summary>Files that are there whole or not at all, whenever the process ends or the power goes.</summary>
 internal static class AtomicFile
 {
     /// <summary>Writes a file under another name and then renames it.</summary>
@@ -9,7 +9,17 @@ internal static class AtomicFile
     public static void Replace(string file, Action<string> write)
     {
         string unfinished = file + ".tmp";
-        write(unfinished);
+        try
+        {
+            write(unfinished);
+            using (FileStream written = new(unfinished, FileMode.Open, FileAccess.ReadWrite))
+                written.Flush(flushToDisk: true);
+        }
+        catch
+        {
+            File.Delete(unfinished);
+            throw;
+        }
         File.Move(unfinished, file, overwrite: true);
     }
 }

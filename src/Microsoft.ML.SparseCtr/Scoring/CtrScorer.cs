@@ -50,12 +50,33 @@ public sealed class CtrScorer
     public static CtrScorer Of(ITransformer model, DataViewSchema? inputSchema = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        CtrTransformer transformer = Find(model) ?? throw new ArgumentException(
+        (CtrTransformer transformer, DataViewSchema? schema) = Find(model, inputSchema) ?? throw new ArgumentException(
             $"The model has no {nameof(CtrTransformer)}, which is what a trainer of {typeof(CtrScorer).Namespace} fits; it is a {model.GetType().Name}.", nameof(model));
-        return new CtrScorer(transformer, inputSchema is null ? null : model.GetOutputSchema(inputSchema));
-
-        static CtrTransformer? Find(ITransformer model) => model as CtrTransformer ?? (model as IEnumerable<ITransformer>)?.Select(Find).LastOrDefault(found => found is not null);
+        return new CtrScorer(transformer, schema);
     }
+
+    /// <summary>The last transformer of ours in a model, and the schema of what it gets: what comes behind it may change the columns.</summary>
+    private static (CtrTransformer Transformer, DataViewSchema? Schema)? Find(ITransformer model, DataViewSchema? schema)
+    {
+        if (model is CtrTransformer transformer)
+            return (transformer, schema);
+        (CtrTransformer, DataViewSchema?)? last = null;
+        foreach (ITransformer part in model as IEnumerable<ITransformer> ?? [])
+        {
+            last = Find(part, schema) ?? last;
+            schema = schema is null ? null : part.GetOutputSchema(schema);
+        }
+        return last;
+    }
+
+    /// <summary>The most events that count of a history (<see cref="CtrTrainerOptions.HistoryLength"/>).</summary>
+    public int HistoryLength => _config.Options.HistoryLength;
+
+    /// <summary>
+    /// By how many at a time the oldest are left out of one that is longer (<see cref="CtrTrainerOptions.HistoryStride"/>): what counts begins at a multiple of it. So who does
+    /// not give all of a user's events gives those from such a multiple on, at least the latest <see cref="HistoryLength"/>.
+    /// </summary>
+    public int HistoryStride => _config.Options.HistoryStride;
 
     /// <summary>
     /// The columns of a history, in the order of <see cref="CtrHistory.Keys"/>: those that the candidate shares, its item first, before those that only
@@ -170,7 +191,7 @@ public sealed class CtrScorer
     /// <exception cref="ArgumentException">An input is not as the model needs it: the message says which, and what was expected.</exception>
     public void Score(UserState state, ReadOnlySpan<CtrCandidate> candidates, Span<float> scores)
     {
-        Check(state);
+        CheckScorable(state);
         Score(state.Events, state.Encoding, candidates, scores);
     }
 
@@ -181,8 +202,8 @@ public sealed class CtrScorer
     /// <exception cref="ArgumentException">An input is not as the model needs it: the message says which, and what was expected.</exception>
     public AttentionMap? Explain(UserState state, CtrCandidate candidate)
     {
-        Check(state);
-        Check(candidate, state.Events);
+        CheckScorable(state);
+        Check(candidate, state.Events, nameof(candidate));
         return state.Encoding is null ? null : _network.Explain(state.Encoding, new Inputs().Fill(_config, state.Events, state.Encoding, [candidate]));
     }
 
@@ -209,7 +230,7 @@ public sealed class CtrScorer
         if (scores.Length != candidates.Length)
             throw new ArgumentException($"Expected room for {candidates.Length} scores, got {scores.Length}.", nameof(scores));
         foreach (CtrCandidate candidate in candidates)
-            Check(candidate, history);
+            Check(candidate, history, nameof(candidates));
         if (candidates.IsEmpty)
             return;
 
@@ -220,6 +241,7 @@ public sealed class CtrScorer
         }
         finally
         {
+            inputs.Forget();
             _inputs.Return(inputs);
         }
     }
@@ -231,6 +253,13 @@ public sealed class CtrScorer
             throw Bad(nameof(state), "is of another model");
     }
 
+    private void CheckScorable(UserState state)
+    {
+        Check(state);
+        if (!state.IsWhole)
+            throw new InvalidOperationException("The state's last Append failed in its midst: append again, if only no events, or encode the history anew.");
+    }
+
     private void Check(CtrHistory history, string name)
     {
         KeyField[] fields = _config.SequenceFields;
@@ -240,8 +269,8 @@ public sealed class CtrScorer
         for (int field = 0; field < fields.Length; field++)
         {
             int[] keys = history.Keys[field];
-            if (keys.Length != times.Length)
-                throw Bad(name, $"has {keys.Length} keys of '{HistoryColumnNames[field]}', but {times.Length} timestamps");
+            if (keys?.Length != times.Length)
+                throw Bad(name, $"has {keys?.Length ?? 0} keys of '{HistoryColumnNames[field]}', but {times.Length} timestamps");
             CheckKeys(keys, HistoryColumnNames[field], fields[field], name);
         }
         for (int i = 0; i < times.Length; i++)
@@ -251,28 +280,28 @@ public sealed class CtrScorer
         }
     }
 
-    private void Check(CtrCandidate candidate, CtrHistory history)
+    private void Check(CtrCandidate candidate, CtrHistory history, string name)
     {
-        const string name = "candidates";
-        ArgumentNullException.ThrowIfNull(candidate);
-        if (candidate.ItemKeys.Length != _itemColumns)
-            throw Bad(name, $"has one with {candidate.ItemKeys.Length} {nameof(candidate.ItemKeys)}; expected one of each of {string.Join(", ", ItemColumnNames)}");
+        if (candidate is null)
+            throw Bad(name, "has one that is null");
+        if (candidate.ItemKeys?.Length != _itemColumns)
+            throw Bad(name, $"has one with {candidate.ItemKeys?.Length ?? 0} {nameof(candidate.ItemKeys)}; expected one of each of {string.Join(", ", ItemColumnNames)}");
         for (int field = 0; field < _itemColumns; field++)
             CheckKeys(candidate.ItemKeys.AsSpan(field, 1), ItemColumnNames[field], _config.SequenceFields[field], name);
-        CheckBags(candidate.CandidateKeys, nameof(candidate.CandidateKeys), CandidateColumnNames, _config.CandidateFields);
-        CheckBags(candidate.UserKeys, nameof(candidate.UserKeys), UserColumnNames, _config.UserFields);
-        if (candidate.Numbers.Length != _network.NumberCount)
+        CheckBags(candidate.CandidateKeys, nameof(candidate.CandidateKeys), CandidateColumnNames, _config.CandidateFields, name);
+        CheckBags(candidate.UserKeys, nameof(candidate.UserKeys), UserColumnNames, _config.UserFields, name);
+        if (candidate.Numbers?.Length != _network.NumberCount)
         {
-            throw Bad(name, $"has one with {candidate.Numbers.Length} {nameof(candidate.Numbers)}; expected the {_network.NumberCount} of "
+            throw Bad(name, $"has one with {candidate.Numbers?.Length ?? 0} {nameof(candidate.Numbers)}; expected the {_network.NumberCount} of "
                 + $"{(_network.NumberCount == 0 ? "no column" : string.Join(", ", NumericColumnNames))}");
         }
         if (candidate.Timestamp < (history.Timestamps.Length == 0 ? 0 : history.Timestamps[^1]))
             throw Bad(name, $"has one of the time {candidate.Timestamp}; expected Unix seconds not before the history's last event: a history must not see the future");
 
-        static void CheckBags(int[][] keys, string what, IReadOnlyList<string> columns, KeyField[] fields)
+        static void CheckBags(int[][]? keys, string what, IReadOnlyList<string> columns, KeyField[] fields, string name)
         {
-            if (keys.Length != fields.Length)
-                throw Bad(name, $"has one with {what} of {keys.Length} columns; expected those of {(fields.Length == 0 ? "none" : string.Join(", ", columns))}");
+            if (keys?.Length != fields.Length)
+                throw Bad(name, $"has one with {what} of {keys?.Length ?? 0} columns; expected those of {(fields.Length == 0 ? "none" : string.Join(", ", columns))}");
             for (int field = 0; field < fields.Length; field++)
                 CheckKeys(keys[field], columns[field], fields[field], name);
         }
@@ -348,6 +377,14 @@ public sealed class CtrScorer
                 _request.Impressions.Add(impression);
             }
             return _request;
+        }
+
+        /// <summary>Lets go of what was the caller's.</summary>
+        public void Forget()
+        {
+            (_request.HistoryTimestamps, _request.HistoryKeys, _request.Encoding) = ([], [], null);
+            foreach (Impression impression in _request.Impressions)
+                (impression.CandidateKeys, impression.UserKeys, impression.Numbers) = ([], [], []);
         }
 
         private void KeepFrom(int first)

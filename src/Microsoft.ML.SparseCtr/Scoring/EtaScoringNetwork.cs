@@ -80,6 +80,8 @@ internal sealed unsafe class ScoringFingerprints
         Span<ulong> to = new(words, Words);
         if (_ofRows is null)
             Compute(key, to, embedding);
+        else if ((ulong)key >= (ulong)_embedding.DirectRows!)
+            throw new ArgumentOutOfRangeException(nameof(key), key, "is no key of the field");
         else
             new ReadOnlySpan<ulong>(_ofRows.Value.Pointer + (long)key * Words, Words).CopyTo(to);
     }

@@ -8,6 +8,9 @@ internal sealed unsafe class Scratch
 {
     private const int CacheLine = 64, FirstBlock = 1 << 16;
 
+    /// <summary>More than what most requests take: who has taken more gives it back at the end.</summary>
+    private const long MostKept = 32 << 20;
+
     /// <summary>A matrix's rows are computed in blocks (<see cref="SmallMatrix.RowBlock"/>), from any row on: behind the last are so many more.</summary>
     private const int SpareRows = 2 * SmallMatrix.RowBlock;
 
@@ -23,7 +26,7 @@ internal sealed unsafe class Scratch
 
     public void Release((int Block, long Bytes) taken) => (_block, _taken) = taken;
 
-    /// <summary>Gives everything back. Blocks that were not enough make room for one that is.</summary>
+    /// <summary>Gives everything back. Blocks that were not enough make room for one that is, unless it were very large.</summary>
     public void Clear()
     {
         Release(default);
@@ -31,7 +34,7 @@ internal sealed unsafe class Scratch
         {
             long size = _blocks.Sum(block => block.Length);
             _blocks.Clear();
-            _blocks.Add(new NativeBuffer<byte>(size));
+            _blocks.Add(new NativeBuffer<byte>(size <= MostKept ? size : FirstBlock));
         }
     }
 

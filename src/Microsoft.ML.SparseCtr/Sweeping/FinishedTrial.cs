@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -32,18 +33,25 @@ internal sealed class TrialFolder
     private const string Name = "trial";
 
     private readonly string _path;
-    private readonly List<FinishedTrial> _trials = [];
+    private readonly List<(int Number, FinishedTrial Trial)> _trials = [];
 
     /// <exception cref="FormatException">A file of it is not what it should be: the message names it.</exception>
     public TrialFolder(string path)
     {
         _path = path;
         Directory.CreateDirectory(path);
-        while (File.Exists(PathOf(_trials.Count, "json")))
-            _trials.Add(Read(PathOf(_trials.Count, "json")));
+        foreach (int number in Directory.GetFiles(path, $"{Name}-*.json").Select(NumberOf).OfType<int>().Order())
+            _trials.Add((number, Read(PathOf(number, "json"))));
     }
 
-    public IReadOnlyList<FinishedTrial> Trials => _trials;
+    public IReadOnlyList<FinishedTrial> Trials => [.. _trials.Select(trial => trial.Trial)];
+
+    /// <summary>The trials by the names of their files, without extensions.</summary>
+    public IEnumerable<(string Name, FinishedTrial Trial)> Named => _trials.Select(trial => (NameOf(trial.Number), trial.Trial));
+
+    /// <summary>The number in a file's name; null if it is not that of a trial.</summary>
+    private static int? NumberOf(string file)
+        => int.TryParse(Path.GetFileNameWithoutExtension(file)[(Name.Length + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
 
     private static FinishedTrial Read(string file)
     {
@@ -60,8 +68,9 @@ internal sealed class TrialFolder
     /// <summary>The trial with such parameters, seed and metric, and where its model is; null where there is none.</summary>
     public (FinishedTrial Trial, string ModelPath)? Find(JsonObject parameters, int? seed, SweepMetric metric)
     {
-        int found = _trials.FindIndex(trial => trial.Seed == seed && trial.Metric == metric && JsonNode.DeepEquals(trial.Parameters, parameters));
-        return found < 0 || !File.Exists(PathOf(found, "zip")) ? null : (_trials[found], PathOf(found, "zip"));
+        (int number, FinishedTrial? found)
+            = _trials.Find(one => one.Trial.Seed == seed && one.Trial.Metric == metric && JsonNode.DeepEquals(one.Trial.Parameters, parameters));
+        return found is null || !File.Exists(PathOf(number, "zip")) ? null : (found, PathOf(number, "zip"));
     }
 
     /// <summary>Keeps a trial, its model first.</summary>
@@ -69,19 +78,16 @@ internal sealed class TrialFolder
     /// <param name="saveModel">Writes the model to a file.</param>
     public void Add(FinishedTrial trial, Action<string> saveModel)
     {
-        AtomicFile.Replace(PathOf(_trials.Count, "zip"), saveModel);
+        // There may be gaps: of trials that were deleted.
+        int number = _trials.Count == 0 ? 1 : _trials[^1].Number + 1;
+        AtomicFile.Replace(PathOf(number, "zip"), saveModel);
         using var text = new StringWriter();
         ConfigFile.Write(Name, trial, text);
-        AtomicFile.Replace(PathOf(_trials.Count, "json"), file =>
-        {
-            using FileStream stream = new(file, FileMode.Create);
-            stream.Write(Encoding.UTF8.GetBytes(text.ToString()));
-            stream.Flush(flushToDisk: true);
-        });
-        _trials.Add(trial);
+        AtomicFile.Replace(PathOf(number, "json"), file => File.WriteAllText(file, text.ToString()));
+        _trials.Add((number, trial));
     }
 
-    private string PathOf(int trial, string extension) => Path.Combine(_path, $"{NameOf(trial)}.{extension}");
+    private string PathOf(int number, string extension) => Path.Combine(_path, $"{NameOf(number)}.{extension}");
 
     /// <summary>How the names begin of the checkpoints of the trial with such parameters and seed.</summary>
     public string CheckpointsOf(JsonObject parameters, int? seed)
@@ -94,9 +100,7 @@ internal sealed class TrialFolder
             File.Delete(file);
     }
 
-    /// <summary>The name of a trial's files, without their extension.</summary>
-    /// <param name="trial">Its place, from 0.</param>
-    public static string NameOf(int trial) => FormattableString.Invariant($"{Name}-{trial + 1:0000}");
+    private static string NameOf(int number) => FormattableString.Invariant($"{Name}-{number:0000}");
 
     /// <summary>A tuner's parameters as JSON.</summary>
     public static JsonObject ToJson(Parameter parameters)

@@ -37,8 +37,7 @@ internal static class SweepReport
     /// <exception cref="InvalidOperationException">No trial of it is by the metric.</exception>
     public static void Write(string path, string folder, SweepMetric metric)
     {
-        (string Name, FinishedTrial Trial)[] trials = new TrialFolder(folder).Trials.Select((trial, place) => (TrialFolder.NameOf(place), trial))
-            .Where(pair => pair.trial.Metric == metric).ToArray();
+        (string Name, FinishedTrial Trial)[] trials = new TrialFolder(folder).Named.Where(named => named.Trial.Metric == metric).ToArray();
         if (trials.Length == 0)
             throw new InvalidOperationException($"'{folder}' has no finished trial by {metric}.");
         using Stream template = typeof(SweepReport).Assembly.GetManifestResourceStream("SweepReport.html")!;

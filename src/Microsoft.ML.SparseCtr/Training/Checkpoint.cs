@@ -47,7 +47,6 @@ internal sealed class Checkpoint(string path)
         byte[] hash = SHA256.HashData(stream);
         stream.Position = 0;
         stream.Write(hash);
-        stream.Flush(flushToDisk: true);
     });
 
     /// <summary>The seed of the training that the file is of; null where there is no file.</summary>

@@ -252,7 +252,7 @@ public abstract record CtrTrainerOptions
         require(CheckpointPath is null || IsInFolder(CheckpointPath), nameof(CheckpointPath), "a file in a folder that exists, or null", CheckpointPath);
         require(double.IsFinite(CheckpointSeconds) && CheckpointSeconds >= 0, nameof(CheckpointSeconds), "0 or more", CheckpointSeconds);
 
-        static bool IsInFolder(string path) => Path.GetFileName(path).Length > 0 && Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)));
+        static bool IsInFolder(string path) => Path.GetFileName(path).Length > 0 && !Directory.Exists(path) && Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)));
 
         void Names(string[]? names, string option)
         {

@@ -32,11 +32,19 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
     }
 
     [Fact]
+    public void Keys_are_those_that_the_network_gets_whatever_comes_behind_it()
+    {
+        ITransformer mapped = trained.Model.Append(_mlContext.Transforms.Conversion.MapKeyToValue("Item").Fit(trained.Model.Transform(trained.TestView)));
+        Assert.Equal(1, CtrScorer.Of(mapped, trained.TestView.Schema).KeyOf("Item", "item 0"));
+    }
+
+    [Fact]
     public void It_says_which_columns_it_takes_in_which_order()
     {
         CtrScorer scorer = Scorer;
         Assert.Equal(["HistoryItem", "HistoryKind", "HistoryAction"], scorer.HistoryColumnNames);
         Assert.Equal(["Item", "Kind"], scorer.ItemColumnNames);
+        Assert.Equal((trained.Model.LastTransformer.Config.Options.HistoryLength, 1), (scorer.HistoryLength, scorer.HistoryStride));
         Assert.Equal([[], ["Gender"], ["Price"]], new[] { scorer.CandidateColumnNames, scorer.UserColumnNames, scorer.NumericColumnNames });
     }
 
@@ -134,6 +142,8 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
         AssertRefused("one with UserKeys of 0 columns; expected those of Gender", history, With(userKeys: []));
         AssertRefused("one with 1 Numbers; expected the 2 of Rates", history, With(numbers: [1]));
         AssertRefused("a history must not see the future", history, With(timestamp: 3));
+        AssertRefused("candidates has one that is null", history, null!);
+        AssertRefused("one with 0 ItemKeys; expected one of each of Item, Brand", history, With(itemKeys: []));
         Assert.Contains("room for 1 scores, got 2", Assert.Throws<ArgumentException>(() => scorer.Score(history, [candidate], new float[2])).Message);
 
         void AssertRefused(string message, CtrHistory history, CtrCandidate candidate)

@@ -53,27 +53,55 @@ public class UserStateCacheTests
     }
 
     [Fact]
-    public async Task One_call_at_a_time_uses_a_users_state_and_none_is_lost()
+    public async Task One_call_at_a_time_uses_a_users_state_so_that_no_event_is_lost()
     {
-        var cache = new UserStateCache(3 * s_size);
-        int[] events = new int[8], uses = new int[8];
+        var cache = new UserStateCache(long.MaxValue);
+        var using_ = new int[4];
         await Task.WhenAll(Enumerable.Range(0, 4).Select(thread => Task.Run(() =>
         {
-            var random = new Random(thread);
-            for (int i = 0; i < 500; i++)
+            for (int i = 0; i < 200; i++)
             {
-                int user = random.Next(8);
-                cache.Use($"{user}", NewState, _ =>
+                int user = i % 4;
+                cache.Use($"{user}", () => s_scorer.Encode(new CtrHistory([], [], [], [])), state =>
                 {
-                    Assert.Equal(1, Interlocked.Increment(ref uses[user]));
-                    Interlocked.Increment(ref events[user]);
-                    Interlocked.Decrement(ref uses[user]);
-                    return true;
+                    Assert.Equal(1, Interlocked.Increment(ref using_[user]));
+                    s_scorer.Append(state, new CtrHistory([TestRequests.Now], [1], [1], [1]));
+                    Thread.SpinWait(2_000);
+                    Interlocked.Decrement(ref using_[user]);
                 });
             }
         })));
-        Assert.Equal(2_000, events.Sum());
-        Assert.Equal((3, 3 * s_size), (cache.Count, cache.ByteSize));
+        Assert.Equal([200, 200, 200, 200], Enumerable.Range(0, 4).Select(user => cache.Use($"{user}", NewState, state => state.Count)));
+    }
+
+    [Fact]
+    public async Task Who_waits_for_a_state_that_is_removed_gets_a_new_one()
+    {
+        var cache = new UserStateCache(long.MaxValue);
+        using var isUsed = new ManualResetEventSlim();
+        using var isRemoved = new ManualResetEventSlim();
+        Task<UserState> first = Task.Run(() => cache.Use("a", NewState, state =>
+        {
+            isUsed.Set();
+            isRemoved.Wait();
+            return state;
+        }));
+        isUsed.Wait();
+        Task<UserState> waiting = Task.Run(() => cache.Use("a", NewState, state => state));
+        await Task.Delay(50);
+        Assert.True(cache.Remove("a"));
+        isRemoved.Set();
+        Assert.NotSame(await first, await waiting);
+        Assert.Same(await waiting, cache.Use("a", NewState, state => state));
+    }
+
+    [Fact]
+    public void A_state_that_is_too_large_does_not_make_all_others_go()
+    {
+        var cache = new UserStateCache(3 * s_size);
+        cache.Use("a", NewState, _ => true);
+        cache.Use("large", () => s_scorer.Encode(RandomScorer.History(TestRequests.Request(1_000, 0))), _ => true);
+        Assert.Equal((1, s_size, 1L), (cache.Count, cache.ByteSize, cache.Evictions));
     }
 
     [Fact]

@@ -134,6 +134,28 @@ public class UserStateTests
         void AssertRefused(string message, CtrHistory events) => Assert.Contains(message, Assert.Throws<ArgumentException>(() => scorer.Append(state, events)).Message);
     }
 
+    /// <summary>As after an exception in the midst of an Append.</summary>
+    [Fact]
+    public void A_state_whose_events_are_not_all_encoded_is_not_scored_with_until_they_are()
+    {
+        CtrScorer scorer = RandomScorer.Of(TestRequests.Sizes);
+        Request request = TestRequests.Request(20, 3);
+        UserState state = scorer.Encode(RandomScorer.History(request));
+        state.Encoding!.Clear();
+        Assert.Contains("Append failed", Assert.Throws<InvalidOperationException>(() => scorer.Score(state, RandomScorer.Candidates(request))).Message);
+        scorer.Append(state, RandomScorer.History(request, 0..0));
+        AssertScoresAsHistory(scorer, state, request, 20);
+    }
+
+    [Fact]
+    public void A_state_takes_no_more_memory_than_its_events_need()
+    {
+        SparseCtrTrainer.Options options = (SparseCtrTrainer.Options)TestRequests.Networks["SparseCtr with causal chunks"] with { HistoryLength = 1_000, NumberOfChunks = 100 };
+        CtrHistory history = RandomScorer.History(TestRequests.Request(1_000, 0));
+        long few = RandomScorer.Of(options with { TransitionBehaviors = 4 }).Encode(history).ByteSize;
+        Assert.InRange(RandomScorer.Of(options with { TransitionBehaviors = 1_000 }).Encode(history).ByteSize, few, 4 * few);
+    }
+
     [Fact]
     public void A_state_is_of_one_model()
     {
@@ -152,6 +174,7 @@ public class UserStateTests
         AssertRefused("does not begin as one", bytes => bytes[0]++);
         AssertRefused("it has format version 2", bytes => bytes[4]++);
         AssertRefused("claims -1 events", bytes => bytes.AsSpan(48, 4).Fill(255));
+        AssertRefused("claims 20 events of 3 columns, after 7 that are left out", bytes => bytes[40] = 7);
         AssertRefused("its event 1 is before the one before it", bytes => bytes[67] = 0);
         AssertRefused("has the key 16777215 in 'HistoryItem'", bytes => bytes.AsSpan(56 + 20 * 8, 3).Fill(255));
         for (int length = 0; length < good.Length; length += 97)

@@ -121,6 +121,18 @@ public class SweepTests
     }
 
     [Fact]
+    public void A_trial_that_was_deleted_leaves_the_others()
+    {
+        using var folder = new TemporaryFolder();
+        Run(folder, SweepMetric.AreaUnderRocCurve, trials: 3);
+        File.Delete(Path.Combine(folder.Path, "trial-0002.json"));
+        File.Delete(Path.Combine(folder.Path, "trial-0002.zip"));
+        (_, int trained) = Run(folder, SweepMetric.AreaUnderRocCurve, trials: 3);
+        Assert.Equal(1, trained);
+        Assert.Equal(["trial-0001", "trial-0003", "trial-0004"], new TrialFolder(folder.Path).Named.Select(named => named.Name));
+    }
+
+    [Fact]
     public void A_trial_that_cannot_be_read_is_named()
     {
         using var folder = new TemporaryFolder();

@@ -17,12 +17,15 @@ internal readonly record struct Arrival(int Event, int Chunk, int Length)
 /// chunk and of the w latest behaviors. It grows event by event, as none of that depends on what comes later (docs/serving.md).
 /// <para>
 /// The columns of a branch are in no order, which softmaxes do not ask for: a chunk keeps its column for as long as it is not merged with the one before it, and an event takes
-/// that of the one which leaves the window.
+/// that of one which is no longer among the last of its chunk, or in the window.
 /// </para>
 /// </summary>
 internal sealed unsafe class HistoryEncoding
 {
     private const int Global = 0, Transition = 1, Local = 2, Branches = EvoAttentionLayout.Branches;
+
+    /// <summary>What the objects take besides the arrays that grow: of a block, or of all together; and of a chunk.</summary>
+    private const long ObjectBytes = 500, ChunkBytes = 80;
 
     private readonly SelfAttentionOptions _options;
     private readonly AttentionShape _shape;
@@ -37,6 +40,10 @@ internal sealed unsafe class HistoryEncoding
     private readonly List<int> _chunks = [];
     private readonly Interval[] _eventsOf;
 
+    /// <summary>The columns of the last r events of each chunk, oldest first, by the chunk's column; and those that no event has any more.</summary>
+    private readonly Queue<int>[] _transitionsOf;
+    private readonly Stack<int> _freeTransitions = [];
+
     private CausalBoundaries? _boundaries;
 
     /// <summary>How the events were cut; kept where an event can change it.</summary>
@@ -50,6 +57,7 @@ internal sealed unsafe class HistoryEncoding
             .Select(_ => Enumerable.Range(0, Branches).Select(_ => new KeyColumns(options.NumberOfHeads, headDimension)).ToArray()).ToArray();
         _sums = _columns.Select(_ => Array.Empty<float>()).ToArray();
         _eventsOf = new Interval[_shape.Chunks];
+        _transitionsOf = Enumerable.Range(0, _shape.Chunks).Select(_ => new Queue<int>()).ToArray();
         Clear();
     }
 
@@ -59,8 +67,8 @@ internal sealed unsafe class HistoryEncoding
     /// <summary>Columns of all branches, each branch's up to a multiple of a vector.</summary>
     public int Width => WidthOf(Global) + WidthOf(Transition) + WidthOf(Local);
 
-    /// <summary>Bytes of memory.</summary>
-    public long ByteSize => _times.Sum(times => times.ByteSize) + _columns.Sum(block => block.Sum(columns => columns.ByteSize)) + _sums.Sum(sums => sums.LongLength * sizeof(float));
+    /// <summary>Bytes of memory, about.</summary>
+    public long ByteSize => ObjectBytes * (1 + _columns.Length) + _shape.Chunks * ChunkBytes + _times.Sum(times => times.ByteSize) + _columns.Sum(block => block.Sum(columns => columns.ByteSize)) + _sums.Sum(sums => sums.LongLength * sizeof(float));
 
     public int WidthOf(int branch) => _times[branch].Width;
 
@@ -87,6 +95,9 @@ internal sealed unsafe class HistoryEncoding
     {
         Count = 0;
         _chunks.Clear();
+        _freeTransitions.Clear();
+        foreach (Queue<int> transitions in _transitionsOf)
+            transitions.Clear();
         _boundaries = _shape.Chunks > 0 && _shape.Chunking == ChunkingPolicy.Causal ? new CausalBoundaries(_shape.Chunks, _options.HistoryLength) : null;
         foreach (ColumnTimes times in _times)
             times.Clear();
@@ -106,6 +117,8 @@ internal sealed unsafe class HistoryEncoding
             _eventsOf[free] = new(next, next);
         }
         int chunk = _chunks[^1];
+        if (_transitionsOf[chunk].Count == _shape.Transitions)
+            FreeOldestTransition(chunk);
         return new(next, chunk, _eventsOf[chunk].Count + 1);
     }
 
@@ -131,19 +144,23 @@ internal sealed unsafe class HistoryEncoding
         }
         _times[Global].Copy(from, into);
         _times[Global].Hide(from);
-        for (int place = Math.Max(moved.From, moved.To - _shape.Transitions); place < moved.To; place++)
-        {
-            foreach (KeyColumns[] block in _columns)
-                block[Transition].Copy(TransitionColumn(from, place), TransitionColumn(into, place));
-            _times[Transition].Copy(TransitionColumn(from, place), TransitionColumn(into, place));
-        }
-        for (int i = 0; i < _shape.Transitions; i++)
-            _times[Transition].Hide(from * _shape.Transitions + i);
+        foreach (int column in _transitionsOf[from])
+            _transitionsOf[into].Enqueue(column);
+        _transitionsOf[from].Clear();
+        while (_transitionsOf[into].Count > _shape.Transitions)
+            FreeOldestTransition(into);
         return from;
     }
 
-    /// <summary>The last r events of a chunk, which follow each other, differ in their places modulo r.</summary>
-    private int TransitionColumn(int chunk, int place) => chunk * _shape.Transitions + place % _shape.Transitions;
+    private void FreeOldestTransition(int chunk)
+    {
+        int column = _transitionsOf[chunk].Dequeue();
+        _times[Transition].Hide(column);
+        _freeTransitions.Push(column);
+    }
+
+    /// <summary>The column that the next event of a chunk takes in the transition branch.</summary>
+    private int NextTransition => _freeTransitions.TryPeek(out int free) ? free : _times[Transition].Count;
 
     private int LocalColumn(int place) => place % _shape.Window;
 
@@ -158,7 +175,7 @@ internal sealed unsafe class HistoryEncoding
         for (int branch = 0; branch < Branches; branch++)
         {
             _times[branch].WritePairs(moment, inverseScale, rest);
-            if (behavior is { } arrival && (branch == Local || arrival.Chunk >= 0))
+            if (behavior is { } arrival)
                 HideFrom(arrival, branch, new Span<float>(rest.Hidden, _times[branch].Count));
             rest = rest.From(_times[branch].Width);
         }
@@ -166,14 +183,25 @@ internal sealed unsafe class HistoryEncoding
 
     private void HideFrom(Arrival behavior, int branch, Span<float> hidden)
     {
-        (int first, int count) = branch switch
+        if (branch == Local)
         {
-            Local => (LocalColumn(behavior.Event), 1),
-            Global => (behavior.Chunk, 1),
-            _ => (behavior.Chunk * _shape.Transitions, _shape.Transitions),
-        };
-        for (int column = first; column < Math.Min(first + count, hidden.Length); column++)
-            hidden[column] = float.NegativeInfinity;
+            Hide(LocalColumn(behavior.Event), hidden);
+        }
+        else if (branch == Global && behavior.Chunk >= 0)
+        {
+            Hide(behavior.Chunk, hidden);
+        }
+        else if (branch == Transition && behavior.Chunk >= 0)
+        {
+            foreach (int column in _transitionsOf[behavior.Chunk])
+                Hide(column, hidden);
+        }
+
+        static void Hide(int column, Span<float> hidden)
+        {
+            if (column < hidden.Length)
+                hidden[column] = float.NegativeInfinity;
+        }
     }
 
     /// <summary>Adds what a block made of an event that arrived.</summary>
@@ -192,8 +220,8 @@ internal sealed unsafe class HistoryEncoding
                 AddScaled(keyAndValue, 1, sum);
             columns[Global].Reserve(arrival.Chunk + 1);
             columns[Global].Write(arrival.Chunk, sum, 1f / arrival.Length);
-            columns[Transition].Reserve((arrival.Chunk + 1) * _shape.Transitions);
-            columns[Transition].Write(TransitionColumn(arrival.Chunk, arrival.Event), keyAndValue);
+            columns[Transition].Reserve(NextTransition + 1);
+            columns[Transition].Write(NextTransition, keyAndValue);
         }
         columns[Local].Reserve(LocalColumn(arrival.Event) + 1);
         columns[Local].Write(LocalColumn(arrival.Event), keyAndValue);
@@ -206,7 +234,10 @@ internal sealed unsafe class HistoryEncoding
         {
             _eventsOf[arrival.Chunk] = new(_eventsOf[arrival.Chunk].From, arrival.Event + 1);
             _times[Global].Write(arrival.Chunk, moment);
-            _times[Transition].Write(TransitionColumn(arrival.Chunk, arrival.Event), moment);
+            int column = NextTransition;
+            _freeTransitions.TryPop(out _);
+            _transitionsOf[arrival.Chunk].Enqueue(column);
+            _times[Transition].Write(column, moment);
         }
         _times[Local].Write(LocalColumn(arrival.Event), moment);
         Count++;
@@ -220,9 +251,9 @@ internal sealed unsafe class HistoryEncoding
         var transition = new float[Count];
         foreach (int chunk in _chunks)
         {
-            Interval events = _eventsOf[chunk].Last(_shape.Transitions);
-            for (int place = events.From; place < events.To; place++)
-                transition[place] = means[firstTransition + TransitionColumn(chunk, place)];
+            int place = _eventsOf[chunk].To - _transitionsOf[chunk].Count;
+            foreach (int column in _transitionsOf[chunk])
+                transition[place++] = means[firstTransition + column];
         }
         var local = new float[Count];
         Interval window = new Interval(0, Count).Last(_shape.Window);

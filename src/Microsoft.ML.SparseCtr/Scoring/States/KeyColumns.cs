@@ -30,7 +30,7 @@ internal sealed unsafe class KeyColumns(int heads, int headDimension)
         if (columns <= Capacity)
             return;
         int capacity = RoundUp(Math.Max(columns, 2 * Capacity), Lanes);
-        var (keys, values) = (new float[heads * headDimension * capacity], new float[heads * capacity * ValueStride]);
+        var (keys, values) = (new float[checked(heads * headDimension * capacity)], new float[checked(heads * capacity * ValueStride)]);
         for (int row = 0; row < heads * headDimension; row++)
             _keys.AsSpan(row * Capacity, Capacity).CopyTo(keys.AsSpan(row * capacity));
         for (int head = 0; head < heads; head++)
@@ -60,15 +60,6 @@ internal sealed unsafe class KeyColumns(int heads, int headDimension)
             key[i] = _keys[i * Capacity + column];
         for (int head = 0; head < heads; head++)
             ValueOf(head, column).CopyTo(value[(head * headDimension)..]);
-    }
-
-    /// <summary>Writes to one column what another has.</summary>
-    public void Copy(int from, int to)
-    {
-        for (int row = 0; row < heads * headDimension; row++)
-            _keys[row * Capacity + to] = _keys[row * Capacity + from];
-        for (int head = 0; head < heads; head++)
-            ValueOf(head, from).CopyTo(ValueOf(head, to));
     }
 
     private Span<float> ValueOf(int head, int column) => _values.AsSpan((head * Capacity + column) * ValueStride, headDimension);

@@ -46,17 +46,33 @@ public sealed class UserState
     {
         long all = _leftOut + Count + events.Timestamps.Length;
         int leaving = (int)(History.Skipped(all, _config.Options.HistoryLength, _config.Options.HistoryStride) - _leftOut);
-        Events = new CtrHistory(Joined(Events.Timestamps, events.Timestamps, leaving),
+        var latest = new CtrHistory(Joined(Events.Timestamps, events.Timestamps, leaving),
             Events.Keys.Zip(events.Keys, (old, more) => Joined(old, more, leaving)).ToArray());
-        _leftOut += leaving;
-        if (Encoding is null)
-            return;
-        if (leaving > 0)
-            Encoding.Clear();
-        Network.Encode(Encoding, AsRequest());
+        if (Encoding is not null)
+            Encode(latest, hasLost: leaving > 0);
+        (Events, _leftOut) = (latest, _leftOut + leaving);
     }
 
-    private Request AsRequest() => new() { HistoryTimestamps = Events.Timestamps, HistoryKeys = Events.Keys, Impressions = [] };
+    /// <param name="events">The events that are to be encoded.</param>
+    /// <param name="hasLost">Whether those that are encoded do not begin as they do.</param>
+    private void Encode(CtrHistory events, bool hasLost)
+    {
+        try
+        {
+            if (hasLost)
+                Encoding!.Clear();
+            Network.Encode(Encoding!, new Request { HistoryTimestamps = events.Timestamps, HistoryKeys = events.Keys, Impressions = [] });
+        }
+        catch
+        {
+            // Where there was not enough memory, say. Part of it is of no use: the next ones to come have all encoded anew.
+            Encoding!.Clear();
+            throw;
+        }
+    }
+
+    /// <summary>Whether what is encoded is what was appended: not so where an <see cref="Append"/> failed in its midst.</summary>
+    internal bool IsWhole => Encoding is null || Encoding.Count == Count;
 
     private static T[] Joined<T>(T[] first, T[] second, int skipped)
     {
@@ -104,8 +120,8 @@ public sealed class UserState
                 throw Unreadable("it was encoded by another model");
             var state = new UserState(network, config) { _leftOut = reader.ReadInt64() };
             (int count, int fields) = (reader.ReadInt32(), reader.ReadInt32());
-            if (state._leftOut < 0 || count < 0 || count > config.Options.HistoryLength || fields != state.Events.Keys.Length)
-                throw Unreadable($"it claims {count} events of {fields} columns, {state._leftOut} of them left out");
+            if (!CanBe(count, state._leftOut, config.Options) || fields != state.Events.Keys.Length)
+                throw Unreadable($"it claims {count} events of {fields} columns, after {state._leftOut} that are left out");
             state.Events = new CtrHistory(Values<long>(count), Enumerable.Range(0, fields).Select(_ => Values<int>(count)).ToArray());
             for (int i = 0; i < count; i++)
             {
@@ -119,6 +135,10 @@ public sealed class UserState
         {
             throw new FormatException("The user state cannot be read: it ends too early.", problem);
         }
+
+        // By the window rule, events are left out by whole strides, and no more of them than there have to be.
+        static bool CanBe(int count, long leftOut, CtrTrainerOptions options) => count >= 0 && count <= options.HistoryLength
+            && (leftOut == 0 || leftOut > 0 && leftOut <= long.MaxValue / 2 && leftOut % options.HistoryStride == 0 && count > options.HistoryLength - options.HistoryStride);
 
         T[] Values<T>(int count) where T : unmanaged
         {

@@ -1,7 +1,8 @@
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// Keeps the states of the users who were last seen, in so much memory and no more: others are forgotten, to be encoded anew, or read, when they come back. Safe for concurrent use.
+/// Keeps the states of the users who were last seen, in so much memory and no more: others are forgotten, to be encoded anew, or read, when they come back. States are of one model: a scorer
+/// of another one has a cache of its own. Safe for concurrent use.
 /// </summary>
 public sealed class UserStateCache
 {
@@ -64,16 +65,33 @@ public sealed class UserStateCache
         ArgumentNullException.ThrowIfNull(userId);
         ArgumentNullException.ThrowIfNull(create);
         ArgumentNullException.ThrowIfNull(use);
-        Entry entry = Begin(userId);
-        try
+        while (true)
         {
-            lock (entry)
-                return use(entry.State ??= create());
+            Entry entry = Begin(userId);
+            try
+            {
+                lock (entry)
+                {
+                    if (!entry.IsForgotten)
+                        return use(entry.State ??= create() ?? throw new InvalidOperationException($"{nameof(create)} made no state."));
+                }
+            }
+            finally
+            {
+                End(entry);
+            }
         }
-        finally
+    }
+
+    /// <inheritdoc cref="Use{T}(string, Func{UserState}, Func{UserState, T})"/>
+    public void Use(string userId, Func<UserState> create, Action<UserState> use)
+    {
+        ArgumentNullException.ThrowIfNull(use);
+        Use(userId, create, state =>
         {
-            End(entry);
-        }
+            use(state);
+            return true;
+        });
     }
 
     /// <summary>Forgets a user's state. Who is using it may go on with it; the next one makes a new one.</summary>
@@ -121,21 +139,28 @@ public sealed class UserStateCache
             long bytes = entry.State.ByteSize + EntryBytes + 2L * entry.UserId.Length;
             _byteSize += bytes - entry.Bytes;
             entry.Bytes = bytes;
+            // One that alone is too large goes, and not all others for it.
+            if (bytes > _maximumBytes && entry.Users == 0)
+                Evict(own!);
             for (LinkedListNode<Entry>? node = _byUse.Last; node is not null && _byteSize > _maximumBytes;)
             {
                 LinkedListNode<Entry>? before = node.Previous;
                 if (node.Value.Users == 0)
-                {
-                    Forget(node);
-                    _evictions++;
-                }
+                    Evict(node);
                 node = before;
             }
         }
     }
 
+    private void Evict(LinkedListNode<Entry> node)
+    {
+        Forget(node);
+        _evictions++;
+    }
+
     private void Forget(LinkedListNode<Entry> node)
     {
+        node.Value.IsForgotten = true;
         _entries.Remove(node.Value.UserId);
         _byUse.Remove(node);
         _byteSize -= node.Value.Bytes;
@@ -146,6 +171,9 @@ public sealed class UserStateCache
         public string UserId => userId;
 
         public UserState? State { get; set; }
+
+        /// <summary>Who waited for it begins again.</summary>
+        public volatile bool IsForgotten;
 
         /// <summary>As counted last.</summary>
         public long Bytes { get; set; }
