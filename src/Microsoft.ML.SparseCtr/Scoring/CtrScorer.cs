@@ -122,6 +122,12 @@ public sealed class CtrScorer
         => KeysOf(columnName).Numbers?.GetValueOrDefault(value) ?? throw new InvalidOperationException(
             $"The keys of column '{columnName}' do not stand for whole numbers, as far as the model says.");
 
+    /// <summary>The key that stands for a real number (of a Single or Double column, such as a rating) in a column; 0, the missing key, where none does.</summary>
+    /// <inheritdoc cref="KeyOf(string, string)"/>
+    public int KeyOf(string columnName, double value)
+        => KeysOf(columnName).Reals?.GetValueOrDefault(NumberTypes.ToInt64(value)) ?? throw new InvalidOperationException(
+            $"The keys of column '{columnName}' do not stand for real numbers, as far as the model says.");
+
     /// <summary>The scores (logits) of candidates for a user, in their order: the greater, the likelier is a click.</summary>
     /// <inheritdoc cref="Score(CtrHistory, ReadOnlySpan{CtrCandidate}, Span{float})"/>
     public float[] Score(CtrHistory history, params ReadOnlySpan<CtrCandidate> candidates)
@@ -324,13 +330,14 @@ public sealed class CtrScorer
             nameof(columnName), columnName, $"The model reads no key column of that name; expected one of {string.Join(", ", _keys.Keys)}.");
 
     /// <summary>The keys of a column by what they stand for; null where they do not stand for such values.</summary>
-    private sealed record KeyLookup(Dictionary<string, int>? Texts, Dictionary<long, int>? Numbers)
+    private sealed record KeyLookup(Dictionary<string, int>? Texts, Dictionary<long, int>? Numbers, Dictionary<long, int>? Reals)
     {
         public static KeyLookup Of(DataViewSchema? schema, string column)
         {
             KeyValues? values = schema?.GetColumnOrNull(column) is { } found ? KeyValues.Of(found) : null;
-            bool areWhole = values?.Numbers is not null && NumberTypes.IsWhole(values.Type);
-            return new(First(values?.Texts?.Select(text => text.ToString())), areWhole ? First(values!.Numbers) : null);
+            Dictionary<long, int>? numbers = First(values?.Numbers);
+            bool areWhole = values is not null && NumberTypes.IsWhole(values.Type);
+            return new(First(values?.Texts?.Select(text => text.ToString())), areWhole ? numbers : null, areWhole ? null : numbers);
         }
 
         /// <summary>Of several keys for one value, the first.</summary>

@@ -55,6 +55,7 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
         Assert.Equal(20, Scorer.KeyOf("HistoryItem", "item 19"));
         Assert.Equal(0, Scorer.KeyOf("Item", "never seen"));
         Assert.Contains("'Item' do not stand for whole numbers", Assert.Throws<InvalidOperationException>(() => Scorer.KeyOf("Item", 3)).Message);
+        Assert.Contains("'Item' do not stand for real numbers", Assert.Throws<InvalidOperationException>(() => Scorer.KeyOf("Item", 3.5)).Message);
         Assert.Contains("do not stand for texts", Assert.Throws<InvalidOperationException>(() => CtrScorer.Of(trained.Model).KeyOf("Item", "item 0")).Message);
         Assert.Contains("expected one of HistoryItem, HistoryKind", Assert.Throws<ArgumentOutOfRangeException>(() => Scorer.KeyOf("Price", "1")).Message);
     }
