@@ -50,10 +50,11 @@ public sealed class Impression
 /// <param name="Name">What it is.</param>
 /// <param name="Rows">All impressions in order of time, those of a request together.</param>
 /// <param name="Tune">Sets the options that were chosen for it, on its validation rows.</param>
-public sealed record ClickData(string Name, Impression[] Rows, Action<CtrTrainerOptions> Tune)
+/// <param name="LeastClick">The least action that counts as a click.</param>
+public sealed record ClickData(string Name, Impression[] Rows, Action<CtrTrainerOptions> Tune, float LeastClick)
 {
-    /// <summary>Orders a log by time, numbers its requests and fills in the moments.</summary>
-    internal static ClickData Create(string name, IEnumerable<Impression> log, Action<CtrTrainerOptions> tune)
+    /// <summary>Orders a log by time, numbers its requests and fills in the moments and labels.</summary>
+    internal static ClickData Create(string name, IEnumerable<Impression> log, Action<CtrTrainerOptions> tune, float leastClick)
     {
         Impression[] rows = log.OrderBy(row => row.Timestamp).ThenBy(row => row.User).ToArray();
         for (int i = 0; i < rows.Length; i++)
@@ -61,11 +62,12 @@ public sealed record ClickData(string Name, Impression[] Rows, Action<CtrTrainer
             bool sameRequest = i > 0 && (rows[i].Timestamp, rows[i].User) == (rows[i - 1].Timestamp, rows[i - 1].User);
             rows[i].Request = i == 0 ? 0 : rows[i - 1].Request + (sameRequest ? 0 : 1);
             rows[i].Moment = MomentOf(rows[i].Timestamp);
+            rows[i].Label = rows[i].Action >= leastClick;
         }
-        return new ClickData(name, rows, tune);
+        return new ClickData(name, rows, tune, leastClick);
     }
 
-    private static float[] MomentOf(long timestamp)
+    internal static float[] MomentOf(long timestamp)
     {
         DateTimeOffset time = DateTimeOffset.FromUnixTimeSeconds(timestamp);
         (double sin, double cos) = Math.SinCos(2 * Math.PI * time.TimeOfDay.TotalDays);

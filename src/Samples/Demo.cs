@@ -28,7 +28,7 @@ internal static class Demo
         var mlContext = new MLContext(seed: arguments.Seed);
         IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
         TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: TestFraction);
-        CtrTrainerOptions options = arguments.Apply(OptionsFor(data, arguments.NewOptions()));
+        CtrTrainerOptions options = OptionsFor(data, arguments);
         ITransformer model = Pipeline(mlContext, log, options, new ProgressLine()).Fit(split.TrainSet);
 
         Console.WriteLine("scoring the test rows");
@@ -125,6 +125,15 @@ internal static class Demo
     /// <summary>Long histories of rows that follow each other begin alike, so that one encoding does for them.</summary>
     private static int StrideFor(CtrTrainerOptions options) => options.RequestsPerHistory == 1 ? 1 : Math.Max(1, options.HistoryLength / 2);
 
+    /// <summary>The options that the command line asks for.</summary>
+    internal static CtrTrainerOptions OptionsFor(ClickData data, DemoArguments arguments)
+    {
+        CtrTrainerOptions options = arguments.Apply(OptionsFor(data, arguments.NewOptions()));
+        // Who serves the model without the pipeline must cut histories where the pipeline does.
+        options.HistoryStride = StrideFor(options);
+        return options;
+    }
+
     /// <summary>Fills in the columns, and what was chosen for the data.</summary>
     internal static TOptions OptionsFor<TOptions>(ClickData data, TOptions options) where TOptions : CtrTrainerOptions
     {
@@ -138,13 +147,16 @@ internal static class Demo
         return options;
     }
 
-    private static void ScoreInAnotherProcess(DemoArguments arguments, IEnumerable<float> expected)
+    /// <summary>Starts this program once more.</summary>
+    internal static Process Start(IEnumerable<string> arguments, bool redirectsOutput = false)
     {
         string program = Path.Combine(AppContext.BaseDirectory, typeof(Demo).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
-        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true };
-        foreach (string argument in arguments.ForScoring())
-            start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+        return Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = redirectsOutput }) ?? throw new InvalidOperationException($"{program} did not start.");
+    }
+
+    private static void ScoreInAnotherProcess(DemoArguments arguments, IEnumerable<float> expected)
+    {
+        using Process process = Start(arguments.ForScoring(), redirectsOutput: true);
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Reflection;
 using Microsoft.ML.SparseCtr;
 
@@ -36,6 +37,15 @@ internal sealed record DemoArguments
     /// <summary>Where a sweep keeps them; null for a folder of its own for each trainer, data and options, as trials of others would be taken for its own.</summary>
     public string? Folder { get; private init; }
 
+    /// <summary>Where the service listens: only for this machine, as it asks nobody who they are.</summary>
+    public IPAddress Host { get; private init; } = IPAddress.Loopback;
+
+    /// <summary>Of the service; 0 takes one that is free.</summary>
+    public int Port { get; private init; } = 8080;
+
+    /// <summary>Memory for users' states.</summary>
+    public int CacheMegabytes { get; private init; } = 256;
+
     public string TrialsFolder => Folder ?? Path.Combine("trials", string.Join('-',
         [NewOptions().GetType().DeclaringType!.Name, DataFolder is null ? $"generated-{Users}" : "movielens", .. Options.Select(option => $"{option.Option.Name}={option.Value}")]));
 
@@ -70,9 +80,13 @@ internal sealed record DemoArguments
                 "--trials" => result with { Trials = Number(ref i) },
                 "--folder" => result with { Folder = Value(ref i) },
                 "--checkpoint" => result with { CheckpointPath = Value(ref i) },
+                "--host" => result with { Host = Address(Value(ref i)) },
+                "--port" => result with { Port = Number(ref i, 0, IPEndPoint.MaxPort) },
+                "--cache" => result with { CacheMegabytes = Number(ref i, 1, 1_000_000) },
                 "--trainer" => result with { NewOptions = Trainer(Value(ref i)) },
                 "--set" => Set(Value(ref i)),
-                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer, --set, --checkpoint, --trials or --folder."),
+                ['-', ..] => throw new ArgumentException($"'{args[i]}' is no option: use --data, --users, --model, --seed, --trainer, --set, --checkpoint, "
+                    + "--trials, --folder, --host, --port or --cache."),
                 _ => result with { Command = args[i] },
             };
         }
@@ -91,9 +105,13 @@ internal sealed record DemoArguments
 
         string Value(ref int i) => ++i < args.Length ? args[i] : throw new ArgumentException($"'{args[i - 1]}' needs a value.");
 
-        int Number(ref int i) => int.TryParse(Value(ref i), CultureInfo.InvariantCulture, out int number)
-            ? number
-            : throw new ArgumentException($"'{args[i - 1]}' needs a whole number, not '{args[i]}'.");
+        int Number(ref int i, int least = int.MinValue, int most = int.MaxValue)
+            => int.TryParse(Value(ref i), CultureInfo.InvariantCulture, out int number) && number >= least && number <= most
+                ? number
+                : throw new ArgumentException($"'{args[i - 1]}' needs a whole number{(least == int.MinValue ? "" : $" from {least} to {most}")}, not '{args[i]}'.");
+
+        IPAddress Address(string text)
+            => IPAddress.TryParse(text, out IPAddress? found) ? found : throw new ArgumentException($"'--host' needs an IP address, such as 127.0.0.1 or 0.0.0.0, not '{text}'.");
     }
 
     /// <summary>NumberOfEpochs=5 and the like.</summary>
@@ -117,5 +135,11 @@ internal sealed record DemoArguments
 
     /// <summary>The command line of the process that scores with the model that this one trains.</summary>
     public IEnumerable<string> ForScoring()
-        => ["score", "--model", ModelPath, .. DataFolder is null ? ["--users", $"{Users}"] : new[] { "--data", DataFolder }];
+        => ["score", .. ModelAndData];
+
+    /// <summary>The command line of the process that trains the model that this one serves.</summary>
+    public IEnumerable<string> ForTraining() => ["train", "--seed", $"{Seed}", "--trainer", NewOptions().GetType().DeclaringType!.Name[..^"Trainer".Length], .. ModelAndData,
+        .. Options.SelectMany(option => new[] { "--set", string.Create(CultureInfo.InvariantCulture, $"{option.Option.Name}={option.Value}") })];
+
+    private IEnumerable<string> ModelAndData => ["--model", ModelPath, .. DataFolder is null ? ["--users", $"{Users}"] : new[] { "--data", DataFolder }];
 }

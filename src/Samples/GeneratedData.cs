@@ -46,7 +46,7 @@ internal sealed class GeneratedData
 
     /// <summary>Generates a click log; the same arguments give the same one.</summary>
     public static ClickData Create(int users = 1_200, int pagesPerUser = 30, int seed = 1)
-        => ClickData.Create("generated clicks", new GeneratedData(users, pagesPerUser, seed)._log, Tune);
+        => ClickData.Create("generated clicks", new GeneratedData(users, pagesPerUser, seed)._log, Tune, leastClick: 1);
 
     /// <summary>Every item is shown often, so that little needs to be hidden, and the interests take a few passes to find.</summary>
     private static void Tune(CtrTrainerOptions options)
@@ -83,7 +83,6 @@ internal sealed class GeneratedData
                 double best = belief.Predict(category, i => ClickProbability(item, i, time));
                 shown.Add(new Impression
                 {
-                    Label = clicked,
                     Timestamp = time,
                     User = user,
                     Item = item,

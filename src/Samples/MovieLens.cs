@@ -35,7 +35,6 @@ internal static class MovieLens
             float rating = float.Parse(fields[2], CultureInfo.InvariantCulture);
             log.Add(new Impression
             {
-                Label = rating >= 4,
                 Timestamp = long.Parse(fields[3], CultureInfo.InvariantCulture),
                 User = Number(fields[0]),
                 Item = Number(fields[1]),
@@ -46,7 +45,7 @@ internal static class MovieLens
                 Action = rating,
             });
         });
-        return ClickData.Create("MovieLens 100K", log, _ => { });
+        return ClickData.Create("MovieLens 100K", log, _ => { }, leastClick: 4);
     }
 
     private sealed record Film(int[] Genres, int Category, int Age);

@@ -16,7 +16,7 @@ internal static class SweepDemo
         var mlContext = new MLContext(seed: arguments.Seed);
         IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
         TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: Demo.TestFraction, validationFraction: Demo.TestFraction);
-        CtrTrainerOptions options = arguments.Apply(Demo.OptionsFor(data, arguments.NewOptions()));
+        CtrTrainerOptions options = Demo.OptionsFor(data, arguments);
         SweepableEstimator trainer = options switch
         {
             SparseCtrTrainer.Options sparseCtr => mlContext.Auto().SparseCtr(sparseCtr, SweepSize.Quick),
