@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.ML.SparseCtr;
 
 namespace SparseCtr.Samples;
@@ -34,6 +35,7 @@ internal sealed class ModelFile : BackgroundService
 
     private readonly ClickStore _store;
     private readonly long _cacheBytes;
+    private readonly ILogger _logger;
     private readonly Lock _reloading = new();
     private volatile ServedModel _current;
     private volatile Stamp _tried;
@@ -42,9 +44,9 @@ internal sealed class ModelFile : BackgroundService
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="FormatException">It is no model of the demo's pipeline.</exception>
     /// <exception cref="ArgumentException">It is no model of a trainer of this library.</exception>
-    public ModelFile(string path, ClickStore store, long cacheBytes)
+    public ModelFile(string path, ClickStore store, long cacheBytes, ILogger logger)
     {
-        (Path, _store, _cacheBytes) = (System.IO.Path.GetFullPath(path), store, cacheBytes);
+        (Path, _store, _cacheBytes, _logger) = (System.IO.Path.GetFullPath(path), store, cacheBytes, logger);
         _tried = Stamp.Of(Path);
         _current = Load(_tried);
     }
@@ -84,6 +86,7 @@ internal sealed class ModelFile : BackgroundService
             {
                 FailedReloads++;
                 Problem = $"{Path} cannot be loaded: {problem.Message}";
+                _logger.LogWarning("{Problem} The model before it stays in use.", Problem);
                 return false;
             }
         }

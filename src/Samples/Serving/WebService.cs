@@ -33,7 +33,6 @@ internal sealed class WebService : IAsyncDisposable
     public static async Task<WebService> StartAsync(ClickData data, ServiceOptions options)
     {
         var store = new ClickStore(data);
-        var model = new ModelFile(options.ModelPath, store, options.CacheBytes);
         // The folder that the process is started in has no say in how it runs.
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
@@ -44,9 +43,11 @@ internal sealed class WebService : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = Limits.BodyBytes;
         });
         builder.Services.AddProblemDetails();
-        builder.Services.AddSingleton<IHostedService>(model);
+        builder.Services.AddSingleton(services => new ModelFile(options.ModelPath, store, options.CacheBytes, services.GetRequiredService<ILogger<ModelFile>>()));
+        builder.Services.AddHostedService(services => services.GetRequiredService<ModelFile>());
 
         WebApplication app = builder.Build();
+        ModelFile model = app.Services.GetRequiredService<ModelFile>();
         var metrics = new ServiceMetrics();
         app.Use((context, next) => AnswerAsync(context, next, metrics, app.Logger));
         app.UseStatusCodePages();
@@ -58,7 +59,11 @@ internal sealed class WebService : IAsyncDisposable
     /// <summary>Ends with SIGTERM or Ctrl+C, when the requests under way have been answered.</summary>
     public Task WaitForShutdownAsync() => _app.WaitForShutdownAsync();
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+    }
 
     private static void Map(WebApplication app, RankingService service, ModelFile model, ServiceMetrics metrics)
     {
@@ -114,7 +119,7 @@ internal sealed class WebService : IAsyncDisposable
                 BadHttpRequestException request => (null, request.Message, request.StatusCode),
                 _ => (null, "Something went wrong here; the log says what.", StatusCodes.Status500InternalServerError),
             };
-            if (status == StatusCodes.Status500InternalServerError)
+            if (problem is not (RequestProblem or BadHttpRequestException))
                 logger.LogError(problem, "{Method} {Path}", context.Request.Method, context.Request.Path);
             await Results.Problem(field is null ? detail : $"{field} {detail}.", statusCode: status, extensions: field is null ? null : new Dictionary<string, object?> { ["field"] = field })
                 .ExecuteAsync(context);

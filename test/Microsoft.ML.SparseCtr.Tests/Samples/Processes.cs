@@ -62,7 +62,8 @@ internal static class Processes
         return output.Result + error.Result;
     }
 
-    private static Process StartSamples(string[] arguments) => Start(Samples, arguments);
+    /// <summary>Starts the samples, which the caller ends.</summary>
+    public static Process StartSamples(params string[] arguments) => Start(Samples, arguments);
 
     private static Process Start(string program, string[] arguments)
         => Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;

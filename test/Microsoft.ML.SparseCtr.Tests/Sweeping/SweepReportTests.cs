@@ -8,8 +8,6 @@ namespace Microsoft.ML.SparseCtr.Tests;
 /// <summary>The report of a sweep, over trials that are made up.</summary>
 public sealed class SweepReportTests : IDisposable
 {
-    private static readonly string[] s_browsers = ["chromium", "chromium-browser", "google-chrome"];
-
     private const string Malicious = "</script><img src=x onerror=alert(1)>\"'&\n<!--";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("sparsectr").FullName;
@@ -166,11 +164,9 @@ public sealed class SweepReportTests : IDisposable
 
     private static string Shown(string file)
     {
-        string? browser = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .SelectMany(folder => s_browsers.Select(name => Path.Combine(folder, name))).FirstOrDefault(File.Exists);
-        Skip.If(browser is null, $"none of {string.Join(", ", s_browsers)} is on the PATH");
+        string browser = Browser.Path();
         string profile = Path.Combine(Path.GetDirectoryName(file)!, "profile");
-        string[] arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", $"--user-data-dir={profile}", "--dump-dom", new Uri(file).AbsoluteUri];
+        string[] arguments = Browser.Arguments(profile, "--dump-dom", new Uri(file).AbsoluteUri);
         using Process process = Process.Start(new ProcessStartInfo(browser, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> page = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(TimeSpan.FromMinutes(2)))
