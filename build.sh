@@ -4,10 +4,11 @@
 #   ./build.sh setup  [--packages|--offline]             make the machine ready
 #   ./build.sh build  [--packages|--offline]             compile everything
 #   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, --checkpoint FILE, ...);
-#                                                        with sweep first, sweep the trainer's options (--trials N, --folder FOLDER)
+#                                                        with sweep first, sweep the trainer's options (--trials N, --folder FOLDER);
+#                                                        with serve first, rank over HTTP (--port N), with a model that is trained first if there is none
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
-#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, scoring, serving, kernels or
-#                                                        pytorch, --events N, --rows N, --data FOLDER, --json FILE; without a name, all)
+#   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, sweep, scoring, serving, service,
+#                                                        kernels or pytorch, --events N, --rows N, --seconds N, --data FOLDER, --json FILE; without a name, all)
 #   ./build.sh bench --quality [--data FOLDER] [--minutes N]
 #                                                        compare the models (hours; goes on where it was ended): docs/results/quality.md
 #
@@ -46,7 +47,7 @@ main() {
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
         bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
-        *) sed -n '4,12s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '4,13s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 }
 
@@ -166,11 +167,12 @@ build() {
 
 demo() {
     local verb=train
-    if [[ ${1:-} == sweep ]]; then
-        verb=sweep
+    if [[ ${1:-} == sweep || ${1:-} == serve ]]; then
+        verb=$1
         shift
     fi
-    dotnet run --project src/Samples -c Release -v quiet -- "$verb" "$@"
+    # In the place of this script, so that a signal to end reaches what serves.
+    exec dotnet run --project src/Samples -c Release -v quiet -- "$verb" "$@"
 }
 
 bench() {
@@ -186,7 +188,7 @@ runs_pytorch() {
     for argument in "$@"; do
         case $argument in
             pytorch|serving) return 0 ;;
-            histories|metrics|tables|attention|memory|sharing|sweep|scoring|kernels|--quality) return 1 ;;
+            histories|metrics|tables|attention|memory|sharing|sweep|scoring|service|kernels|--quality) return 1 ;;
         esac
     done
 }

@@ -1,9 +1,9 @@
 using Microsoft.ML.SparseCtr.Benchmarks;
 
-// usage: Microsoft.ML.SparseCtr.Benchmarks [BENCHMARK] [--events N] [--rows N] [--data FOLDER] [--json FILE]; without a name, all benchmarks
+// usage: Microsoft.ML.SparseCtr.Benchmarks [BENCHMARK] [--events N] [--rows N] [--seconds N] [--data FOLDER] [--json FILE]; without a name, all benchmarks
 //    or: Microsoft.ML.SparseCtr.Benchmarks --quality [--data FOLDER] [--minutes N]; begins no further experiment after N minutes, and with 0 writes the reports alone
 const string quality = "--quality";
-var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000, ["--minutes"] = int.MaxValue };
+var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000, ["--seconds"] = 60, ["--minutes"] = int.MaxValue };
 var paths = new Dictionary<string, string?> { ["--data"] = null, ["--json"] = null };
 var benchmarks = new Dictionary<string, Action>
 {
@@ -16,6 +16,7 @@ var benchmarks = new Dictionary<string, Action>
     ["sweep"] = SweepBenchmark.Run,
     ["scoring"] = ScoringBenchmark.Run,
     ["serving"] = () => ServingBenchmark.Run(paths["--data"]),
+    ["service"] = () => ServiceBenchmark.Run(numbers["--seconds"]),
     ["kernels"] = KernelBenchmarks.Run,
     ["pytorch"] = () => PyTorchBenchmark.Run(paths["--json"]),
     [quality] = () => QualityBenchmark.Run(paths["--data"], TimeSpan.FromMinutes(numbers["--minutes"])),
