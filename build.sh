@@ -120,14 +120,14 @@ prepare_pytorch() {
     /usr/bin/python3 -c 'import torch' 2>/dev/null || fail "/usr/bin/python3 has no PyTorch to compare with: install it (on Debian ${pytorch_packages[*]}), or name another benchmark"
 }
 
-# One test looks at a page in a browser; without one it is skipped.
+# Some tests look at pages in a browser; without one they are skipped.
 prepare_browser() {
     local browser
     for browser in chromium chromium-browser google-chrome; do
         ! command -v "$browser" >/dev/null || return 0
     done
     command -v apt-get >/dev/null && (install_debian_packages "${test_packages[@]}") && return 0
-    say "no ${test_packages[*]} could be installed: the test that looks at a page in a browser is skipped"
+    say "no ${test_packages[*]} could be installed: the tests that look at pages in a browser are skipped"
 }
 
 # Installs those of the packages that are missing.

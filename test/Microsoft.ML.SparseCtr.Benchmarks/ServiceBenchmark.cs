@@ -55,17 +55,15 @@ internal static class ServiceBenchmark
         using var http = new HttpClient { BaseAddress = address };
         var clock = Stopwatch.StartNew();
         Task<(List<double> Milliseconds, int Errors)>[] running = Enumerable.Range(0, clients).Select(client => Task.Run(() => AskAsync(http, client, clients, clock, time))).ToArray();
-        string memory = "";
-        if (time > s_settled)
-        {
-            Thread.Sleep(s_settled);
-            memory = Invariant($"; resident memory {Resident(service):N0} MB after {s_settled.TotalSeconds} s, ");
-        }
+        // From the tenth second on, once a second.
+        var resident = new List<double>();
+        while (!Task.WhenAll(running).Wait(resident.Count == 0 ? s_settled : TimeSpan.FromSeconds(1)))
+            resident.Add(Resident(service));
         (List<double> Milliseconds, int Errors)[] results = Task.WhenAll(running).GetAwaiter().GetResult();
         double[] all = results.SelectMany(result => result.Milliseconds).Order().ToArray();
         Console.WriteLine(Invariant($"  {clients} {(clients == 1 ? "client" : "clients")} for {time.TotalSeconds} s: {all.Length:N0} requests, {results.Sum(result => result.Errors)} errors, ")
             + Invariant($"{all.Length / time.TotalSeconds:N0} requests/s, p50 {Quantile(0.5):F2} ms, p99 {Quantile(0.99):F2} ms")
-            + (memory == "" ? "" : memory + Invariant($"{Resident(service):N0} MB at the end")));
+            + (resident.Count == 0 ? "" : Invariant($"; resident memory {resident[0]:N0} MB after {s_settled.TotalSeconds} s, then at most {resident.Max():N0} MB, {resident[^1]:N0} MB at the end")));
 
         double Quantile(double share) => all[(int)(share * (all.Length - 1))];
     }
