@@ -41,7 +41,17 @@ public sealed class CtrScorer
     /// <exception cref="ArgumentException">The model contains no such transformer.</exception>
     /// <exception cref="FormatException">The file is no such model, or of a newer version.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static CtrScorer Load(string path) => Of(new MLContext().Model.Load(path, out DataViewSchema schema), schema);
+    public static CtrScorer Load(string path)
+    {
+        try
+        {
+            return Of(new MLContext().Model.Load(path, out DataViewSchema schema), schema);
+        }
+        catch (InvalidDataException problem)
+        {
+            throw new FormatException($"'{path}' is a broken .zip: {problem.Message}", problem);
+        }
+    }
 
     /// <summary>Scores with a model in memory, whose weights it shares; that the model is disposed is nothing to it.</summary>
     /// <param name="model">A <see cref="CtrTransformer"/>, or a chain of transformers with one in it, of which it takes the last.</param>

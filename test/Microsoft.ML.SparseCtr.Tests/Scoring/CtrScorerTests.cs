@@ -164,6 +164,18 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
     public void A_model_of_no_trainer_of_ours_is_refused()
         => Assert.Contains("has no CtrTransformer", Assert.Throws<ArgumentException>(() => CtrScorer.Of(TinyClicks.Keys(_mlContext).Fit(trained.TestView))).Message);
 
+    [Fact]
+    public void A_file_with_broken_bytes_is_refused_by_name()
+    {
+        string path = Path.GetTempFileName();
+        _mlContext.Model.Save(trained.Model, trained.TestView.Schema, path);
+        byte[] bytes = File.ReadAllBytes(path);
+        bytes.AsSpan(0, bytes.Length / 2).Clear();
+        File.WriteAllBytes(path, bytes);
+        Assert.Contains(path, Assert.Throws<FormatException>(() => CtrScorer.Load(path)).Message);
+        File.Delete(path);
+    }
+
     private static CtrHistory HistoryOf(CtrScorer scorer, TinyClicks.Row row)
     {
         string[][] values = [row.HistoryItem, row.HistoryKind, row.HistoryAction];
