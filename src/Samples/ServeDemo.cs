@@ -16,10 +16,9 @@ internal static class ServeDemo
             if (training.ExitCode != 0)
                 throw new InvalidOperationException($"The training ended with exit code {training.ExitCode}.");
         }
-        ClickData data = Demo.Load(arguments);
         var options = new ServiceOptions(arguments.ModelPath, arguments.Host, arguments.Port, arguments.CacheMegabytes * 1_000_000L);
-        await using WebService service = await WebService.StartAsync(data, options);
-        Console.WriteLine($"serving {arguments.ModelPath} to the users of {data.Name} at {service.Address}; Ctrl+C ends it");
+        await using WebService service = await WebService.StartAsync(Demo.Load(arguments), options);
+        Console.WriteLine($"serving {arguments.ModelPath} at {service.Address}; Ctrl+C ends it");
         await service.WaitForShutdownAsync();
         Console.WriteLine("all requests are answered; stopped");
     }

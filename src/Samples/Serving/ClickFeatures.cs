@@ -7,8 +7,8 @@ namespace SparseCtr.Samples;
 /// </summary>
 internal sealed class ClickFeatures(CtrScorer scorer, ClickStore store)
 {
-    // The defaults of RunningRateEstimator.
-    private const double PriorWeight = 10, InitialRate = 0.5;
+    /// <summary>The demo's rates are smoothed by default.</summary>
+    private static readonly RunningRateEstimator.Options s_rates = new();
 
     /// <exception cref="FormatException">The model was trained on other columns than the demo's.</exception>
     public CtrHistory History(ReadOnlySpan<ClickEvent> events)
@@ -75,9 +75,9 @@ internal sealed class ClickFeatures(CtrScorer scorer, ClickStore store)
             _ => throw NotOfTheDemo(name),
         };
 
-        float Rate(long count, double sum, double sumOfAll) => (float)Smoothed(count, sum, Smoothed(all.Count, sumOfAll, InitialRate));
+        float Rate(long count, double sum, double sumOfAll) => (float)Smoothed(count, sum, Smoothed(all.Count, sumOfAll, s_rates.InitialRate));
 
-        static double Smoothed(long count, double sum, double prior) => (sum + PriorWeight * prior) / (count + PriorWeight);
+        static double Smoothed(long count, double sum, double prior) => (sum + s_rates.PriorWeight * prior) / (count + s_rates.PriorWeight);
     }
 
     /// <summary>The key of an item, or of its category or age: those of an item that the log does not know are missing.</summary>

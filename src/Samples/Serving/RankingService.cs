@@ -89,7 +89,7 @@ internal sealed class RankingService(ClickStore store, ModelFile model)
         {
             ServedModel current = model.Current;
             // Of the moment of an event, that event is not yet history: as in the training data, history is what was strictly before.
-            long time = asked ?? Math.Max(DateTimeOffset.UtcNow.ToUnixTimeSeconds(), user.LastTimestamp + 1);
+            long time = asked ?? Math.Clamp(user.LastTimestamp + 1, DateTimeOffset.UtcNow.ToUnixTimeSeconds(), Limits.Timestamp);
             if (!isKept || user.Events.IsEmpty || time <= user.LastTimestamp)
                 return use(new View(current, user, current.Scorer.Encode(current.Features.History(user.Before(time))), time));
 

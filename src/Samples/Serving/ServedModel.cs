@@ -86,7 +86,7 @@ internal sealed class ModelFile : BackgroundService
             {
                 FailedReloads++;
                 Problem = $"{Path} cannot be loaded: {problem.Message}";
-                _logger.LogWarning("{Problem} The model before it stays in use.", Problem);
+                _logger.LogWarning("{Problem} (the model before it stays in use)", Problem);
                 return false;
             }
         }

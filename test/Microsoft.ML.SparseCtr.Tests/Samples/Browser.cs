@@ -11,6 +11,8 @@ internal sealed class Browser : IAsyncDisposable
 {
     private static readonly string[] s_names = ["chromium", "chromium-browser", "google-chrome"];
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
     private readonly Process _process;
     private readonly ClientWebSocket _page = new();
     private int _calls;
@@ -47,13 +49,18 @@ internal sealed class Browser : IAsyncDisposable
         _ = browser._process.StandardError.ReadToEndAsync();
         _ = browser._process.StandardOutput.ReadToEndAsync();
         using var http = new HttpClient();
-        JsonArray pages = (await http.GetFromJsonAsync<JsonArray>($"http://{line[listening.Length..].Split('/')[0]}/json/list"))!;
-        JsonNode page = pages.First(one => (string)one!["type"]! == "page")!;
+        // It listens before it shows the page, and has pages of its own.
+        JsonNode? page;
+        var clock = Stopwatch.StartNew();
+        do
+            page = (await http.GetFromJsonAsync<JsonArray>($"http://{line[listening.Length..].Split('/')[0]}/json/list"))!.FirstOrDefault(one => (string)one!["url"]! == address);
+        while (page is null && clock.Elapsed < s_patience);
+        Assert.NotNull(page);
         await browser._page.ConnectAsync(new Uri((string)page["webSocketDebuggerUrl"]!), CancellationToken.None);
         return browser;
     }
 
-    /// <summary>The value of an expression of JavaScript.</summary>
+    /// <summary>The value of an expression of JavaScript; null where the page went away meanwhile, as when it is being loaded.</summary>
     public async Task<JsonNode?> EvaluateAsync(string expression)
     {
         int call = ++_calls;
@@ -69,7 +76,7 @@ internal sealed class Browser : IAsyncDisposable
             if ((int?)answer["id"] != call)
                 continue;
             Assert.Null(answer["result"]?["exceptionDetails"]?.ToJsonString());
-            return answer["result"]!["result"]!["value"];
+            return answer["result"]?["result"]?["value"];
         }
     }
 
@@ -77,9 +84,9 @@ internal sealed class Browser : IAsyncDisposable
     public async Task WaitAsync(string expression)
     {
         var clock = Stopwatch.StartNew();
-        while (!(bool)(await EvaluateAsync($"Boolean({expression})"))!)
+        while (await EvaluateAsync($"Boolean({expression})") is not JsonValue value || !(bool)value)
         {
-            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(60), $"{expression} did not come true; the page says: {await EvaluateAsync("document.body.innerText")}");
+            Assert.True(clock.Elapsed < s_patience, $"{expression} did not come true; the page says: {await EvaluateAsync("document.body.innerText")}");
             await Task.Delay(20);
         }
     }
