@@ -151,7 +151,8 @@ internal static class Demo
     internal static Process Start(IEnumerable<string> arguments, bool redirectsOutput = false)
     {
         string program = Path.Combine(AppContext.BaseDirectory, typeof(Demo).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
-        return Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = redirectsOutput }) ?? throw new InvalidOperationException($"{program} did not start.");
+        return Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = redirectsOutput })
+            ?? throw new InvalidOperationException($"{program} did not start.");
     }
 
     private static void ScoreInAnotherProcess(DemoArguments arguments, IEnumerable<float> expected)

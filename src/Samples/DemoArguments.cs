@@ -110,8 +110,9 @@ internal sealed record DemoArguments
                 ? number
                 : throw new ArgumentException($"'{args[i - 1]}' needs a whole number{(least == int.MinValue ? "" : $" from {least} to {most}")}, not '{args[i]}'.");
 
-        IPAddress Address(string text)
-            => IPAddress.TryParse(text, out IPAddress? found) ? found : throw new ArgumentException($"'--host' needs an IP address, such as 127.0.0.1 or 0.0.0.0, not '{text}'.");
+        IPAddress Address(string text) => IPAddress.TryParse(text, out IPAddress? found)
+            ? found
+            : throw new ArgumentException($"'--host' needs an IP address, such as 127.0.0.1 or 0.0.0.0, not '{text}'.");
     }
 
     /// <summary>NumberOfEpochs=5 and the like.</summary>
@@ -138,8 +139,11 @@ internal sealed record DemoArguments
         => ["score", .. ModelAndData];
 
     /// <summary>The command line of the process that trains the model that this one serves.</summary>
-    public IEnumerable<string> ForTraining() => ["train", "--seed", $"{Seed}", "--trainer", NewOptions().GetType().DeclaringType!.Name[..^"Trainer".Length], .. ModelAndData,
-        .. Options.SelectMany(option => new[] { "--set", string.Create(CultureInfo.InvariantCulture, $"{option.Option.Name}={option.Value}") })];
+    public IEnumerable<string> ForTraining() =>
+    [
+        "train", .. ModelAndData, "--seed", $"{Seed}", "--trainer", NewOptions().GetType().DeclaringType!.Name[..^"Trainer".Length],
+        .. Options.SelectMany(option => new[] { "--set", string.Create(CultureInfo.InvariantCulture, $"{option.Option.Name}={option.Value}") }),
+    ];
 
     private IEnumerable<string> ModelAndData => ["--model", ModelPath, .. DataFolder is null ? ["--users", $"{Users}"] : new[] { "--data", DataFolder }];
 }

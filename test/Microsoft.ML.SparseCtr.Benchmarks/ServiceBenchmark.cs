@@ -21,7 +21,8 @@ internal static class ServiceBenchmark
         string folder = Directory.CreateTempSubdirectory("sparsectr").FullName, model = Path.Combine(folder, "ctr.zip");
         try
         {
-            Console.WriteLine(Invariant($"service: {Users:N0} users of about 90 events, requests of {Candidates} candidates, one in {RequestsPerEvent} posts an event instead; clients share the processors with it"));
+            Console.WriteLine(Invariant($"service: {Users:N0} users of about 90 events, requests of {Candidates} candidates, one in {RequestsPerEvent} posts an event instead; ")
+                + "clients share the processors with it");
             using (Process training = Start("train", "--users", $"{Users}", "--model", model))
             {
                 training.StandardOutput.ReadToEnd();
@@ -54,16 +55,19 @@ internal static class ServiceBenchmark
     {
         using var http = new HttpClient { BaseAddress = address };
         var clock = Stopwatch.StartNew();
-        Task<(List<double> Milliseconds, int Errors)>[] running = Enumerable.Range(0, clients).Select(client => Task.Run(() => AskAsync(http, client, clients, clock, time))).ToArray();
+        Task<(List<double> Milliseconds, int Errors)>[] running = Enumerable.Range(0, clients)
+            .Select(client => Task.Run(() => AskAsync(http, client, clients, clock, time))).ToArray();
         // From the tenth second on, once a second.
         var resident = new List<double>();
         while (!Task.WhenAll(running).Wait(resident.Count == 0 ? s_settled : TimeSpan.FromSeconds(1)))
             resident.Add(Resident(service));
         (List<double> Milliseconds, int Errors)[] results = Task.WhenAll(running).GetAwaiter().GetResult();
         double[] all = results.SelectMany(result => result.Milliseconds).Order().ToArray();
-        Console.WriteLine(Invariant($"  {clients} {(clients == 1 ? "client" : "clients")} for {time.TotalSeconds} s: {all.Length:N0} requests, {results.Sum(result => result.Errors)} errors, ")
+        Console.WriteLine(Invariant($"  {clients} {(clients == 1 ? "client" : "clients")} for {time.TotalSeconds} s: {all.Length:N0} requests, ")
+            + Invariant($"{results.Sum(result => result.Errors)} errors, ")
             + Invariant($"{all.Length / time.TotalSeconds:N0} requests/s, p50 {Quantile(0.5):F2} ms, p99 {Quantile(0.99):F2} ms")
-            + (resident.Count == 0 ? "" : Invariant($"; resident memory {resident[0]:N0} MB after {s_settled.TotalSeconds} s, then at most {resident.Max():N0} MB, {resident[^1]:N0} MB at the end")));
+            + (resident.Count == 0 ? "" : Invariant($"; resident memory {resident[0]:N0} MB after {s_settled.TotalSeconds} s, ")
+                + Invariant($"then at most {resident.Max():N0} MB, {resident[^1]:N0} MB at the end")));
 
         double Quantile(double share) => all[(int)(share * (all.Length - 1))];
     }
@@ -81,7 +85,7 @@ internal static class ServiceBenchmark
             try
             {
                 using HttpResponseMessage response = random.Next(RequestsPerEvent) == 0
-                    ? await PostAsync("/events", new { user, events = new[] { new { item = random.Next(Items), action = random.Next(2), timestamp = DateTimeOffset.UtcNow.ToUnixTimeSeconds() } } })
+                    ? await PostAsync("/events", new { user, events = new[] { NewEvent(random) } })
                     : await PostAsync("/rank", new { user, candidates = Enumerable.Range(0, Candidates).Select(_ => random.Next(Items)).ToArray() });
                 await response.Content.CopyToAsync(Stream.Null);
                 errors += response.IsSuccessStatusCode ? 0 : 1;
@@ -94,9 +98,12 @@ internal static class ServiceBenchmark
         }
         return (milliseconds, errors);
 
-        Task<HttpResponseMessage> PostAsync(string route, object body)
-            => http.PostAsync(route, new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } });
+        Task<HttpResponseMessage> PostAsync(string route, object body) => http.PostAsync(
+            route, new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } });
     }
+
+    private static object NewEvent(Random random)
+        => new { item = random.Next(Items), action = random.Next(2), timestamp = DateTimeOffset.UtcNow.ToUnixTimeSeconds() };
 
     private static double Resident(Process process)
     {

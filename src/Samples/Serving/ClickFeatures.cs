@@ -3,7 +3,8 @@ using Microsoft.ML.SparseCtr;
 namespace SparseCtr.Samples;
 
 /// <summary>
-/// Makes of events what the pipeline of <see cref="Demo.Features"/> makes of rows: keys, and rates so far. A model is then served without its pipeline, and with events that no log has yet.
+/// Makes of events what the pipeline of <see cref="Demo.Features"/> makes of rows: keys, and rates so far. A model is then served without its
+/// pipeline, and with events that no log has yet.
 /// </summary>
 internal sealed class ClickFeatures(CtrScorer scorer, ClickStore store)
 {
@@ -24,7 +25,9 @@ internal sealed class ClickFeatures(CtrScorer scorer, ClickStore store)
             for (int column = 0; column < keys.Length; column++)
             {
                 string name = scorer.HistoryColumnNames[column];
-                keys[column][i] = name == "HistoryAction" ? scorer.KeyOf(name, (double)events[i].Action) : ItemKey(name, name["History".Length..], events[i].Item, item);
+                keys[column][i] = name == "HistoryAction"
+                    ? scorer.KeyOf(name, (double)events[i].Action)
+                    : ItemKey(name, name["History".Length..], events[i].Item, item);
             }
         }
         return new CtrHistory(times, keys);
@@ -89,5 +92,6 @@ internal sealed class ClickFeatures(CtrScorer scorer, ClickStore store)
         _ => throw NotOfTheDemo(column),
     };
 
-    private static FormatException NotOfTheDemo(string column) => new($"The model reads the column '{column}', which the demo's pipeline does not make: only its models are served.");
+    private static FormatException NotOfTheDemo(string column)
+        => new($"The model reads the column '{column}', which the demo's pipeline does not make: only its models are served.");
 }

@@ -47,8 +47,8 @@ internal sealed class UserLog(int id, int[] facts)
 }
 
 /// <summary>
-/// All that the service knows but for the model: who did what when, what items are, and how often each was shown and clicked up to any time. It begins as a click log, grows by what is
-/// posted, and lives in memory: a shop would have a database here.
+/// All that the service knows but for the model: who did what when, what items are, and how often each was shown and clicked up to any time. It
+/// begins as a click log, grows by what is posted, and lives in memory: a shop would have a database here.
 /// </summary>
 internal sealed class ClickStore
 {

@@ -84,7 +84,8 @@ internal static class RequestBody
     }
 
     private static string Expected(Type request)
-        => request == typeof(RankRequest) ? """{"user": 17 or "history": [{"item": 5, "action": 1, "timestamp": 1700000000}], "candidates": [5, 6], "timestamp": 1700000000 or none}"""
+        => request == typeof(RankRequest)
+            ? """{"user": 17 or "history": [{"item": 5, "action": 1, "timestamp": 1700000000}], "candidates": [5, 6], "timestamp": 1700000000 or none}"""
         : request == typeof(ExplainRequest) ? """{"user": 17, "candidate": 5, "timestamp": 1700000000 or none}"""
         : """{"user": 17, "events": [{"item": 5, "action": 1, "timestamp": 1700000000}]}""";
 
@@ -110,7 +111,8 @@ internal static class RequestBody
         for (int i = 0; i < events.Length; i++)
         {
             string place = $"{field}[{i}]";
-            (int? item, float? action, long? time) = messages[i] ?? throw new RequestProblem(place, """is null; expected {"item": 5, "action": 1, "timestamp": 1700000000}""");
+            (int? item, float? action, long? time) = messages[i]
+                ?? throw new RequestProblem(place, """is null; expected {"item": 5, "action": 1, "timestamp": 1700000000}""");
             if (action is null || !float.IsFinite(action.Value))
                 throw new RequestProblem($"{place}.action", $"is {(action is null ? "missing" : "too large")}; expected a number");
             long seconds = Time(time, $"{place}.timestamp") ?? throw new RequestProblem($"{place}.timestamp", "is missing; expected Unix seconds");

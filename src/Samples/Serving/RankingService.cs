@@ -30,7 +30,11 @@ internal sealed class RankingService(ClickStore store, ModelFile model)
     {
         int id = RequestBody.Required(request.User, "user"), item = RequestBody.Required(request.Candidate, "candidate");
         return WithState(store.User(id), RequestBody.Time(request.Timestamp, "timestamp"), isKept: true, view => new ExplainAnswer(
-            id, view.Time, Ranked(view, [item])[0], view.User.Before(view.Time).Length - view.State.Count, view.Model.Scorer.Explain(view.State, view.Candidates([item])[0])));
+            id,
+            view.Time,
+            Ranked(view, [item])[0],
+            LeftOut: view.User.Before(view.Time).Length - view.State.Count,
+            view.Model.Scorer.Explain(view.State, view.Candidates([item])[0])));
     }
 
     public EventsAnswer Append(EventsRequest request)
@@ -61,11 +65,15 @@ internal sealed class RankingService(ClickStore store, ModelFile model)
     {
         UserLog user = store.User(id);
         lock (user.Lock)
-            return new HistoryAnswer(id, [.. user.Events.ToArray().Select(one => new EventAnswer(one.Item, store.Item(one.Item)?.Category, one.Action, one.Clicked, one.Timestamp))]);
+        {
+            return new HistoryAnswer(id, [.. user.Events.ToArray().Select(one =>
+                new EventAnswer(one.Item, store.Item(one.Item)?.Category, one.Action, one.Clicked, one.Timestamp))]);
+        }
     }
 
     public ItemsAnswer Items() => new(store.Name, store.Actions,
-        [.. store.Shown().OrderByDescending(item => item.Shown).ThenBy(item => item.Item).Select(item => new ItemAnswer(item.Item, store.Item(item.Item)?.Category, item.Shown))]);
+        [.. store.Shown().OrderByDescending(item => item.Shown).ThenBy(item => item.Item)
+            .Select(item => new ItemAnswer(item.Item, store.Item(item.Item)?.Category, item.Shown))]);
 
     /// <summary>A user as a model sees them at some time.</summary>
     private sealed record View(ServedModel Model, UserLog User, UserState State, long Time)
@@ -76,12 +84,13 @@ internal sealed class RankingService(ClickStore store, ModelFile model)
     private static RankedCandidate[] Ranked(View view, int[] items)
     {
         float[] scores = view.Model.Scorer.Score(view.State, view.Candidates(items));
-        return items.Zip(scores, (item, score) => new RankedCandidate(item, score, CtrScorer.Probability(score))).OrderByDescending(candidate => candidate.Score).ToArray();
+        return items.Zip(scores, (item, score) => new RankedCandidate(item, score, CtrScorer.Probability(score)))
+            .OrderByDescending(candidate => candidate.Score).ToArray();
     }
 
     /// <summary>
-    /// Encodes what a user did before a time, or takes the state that is kept and appends what it lacks. Which model does it is decided under the user's lock, so that the state and the
-    /// number of events in it are always of the one in use; what was begun with a model ends with it.
+    /// Encodes what a user did before a time, or takes the state that is kept and appends what it lacks. Which model does it is decided under the
+    /// user's lock, so that the state and the number of events in it are always of the one in use; what was begun with a model ends with it.
     /// </summary>
     private T WithState<T>(UserLog user, long? asked, bool isKept, Func<View, T> use)
     {

@@ -26,8 +26,8 @@ internal sealed class ServedModel
 }
 
 /// <summary>
-/// The model that is in use, and its file. When the file changes, the new model is loaded beside the old one and takes its place; who has begun with the old one ends with it. A file that
-/// cannot be loaded leaves the old model in use.
+/// The model that is in use, and its file. When the file changes, the new model is loaded beside the old one and takes its place; who has begun
+/// with the old one ends with it. A file that cannot be loaded leaves the old model in use.
 /// </summary>
 internal sealed class ModelFile : BackgroundService
 {

@@ -30,7 +30,10 @@ internal sealed class ServiceMetrics
             (long[] counts, double sum) = histogram.Read();
             long total = 0;
             for (int i = 0; i < counts.Length; i++)
-                Line("request_seconds_bucket", string.Create(CultureInfo.InvariantCulture, $"route=\"{route}\",le=\"{(i < s_bounds.Length ? s_bounds[i] : "+Inf")}\""), total += counts[i]);
+            {
+                string bound = i < s_bounds.Length ? s_bounds[i].ToString(CultureInfo.InvariantCulture) : "+Inf";
+                Line("request_seconds_bucket", $"route=\"{route}\",le=\"{bound}\"", total += counts[i]);
+            }
             Line("request_seconds_sum", $"route=\"{route}\"", sum);
             Line("request_seconds_count", $"route=\"{route}\"", total);
         }

@@ -72,7 +72,9 @@ internal sealed class WebService : IAsyncDisposable
         app.MapPost("/rank", async (HttpRequest request) => service.Rank(await RequestBody.ReadAsync<RankRequest>(request)));
         app.MapPost("/events", async (HttpRequest request) => service.Append(await RequestBody.ReadAsync<EventsRequest>(request)));
         app.MapPost("/explain", async (HttpRequest request) => service.Explain(await RequestBody.ReadAsync<ExplainRequest>(request)));
-        app.MapPost("/reload", () => model.Reload() ? Results.Json(Health(model)) : throw new RequestProblem(null, model.Problem!, StatusCodes.Status500InternalServerError));
+        app.MapPost("/reload", () => model.Reload()
+            ? Results.Json(Health(model))
+            : throw new RequestProblem(null, model.Problem!, StatusCodes.Status500InternalServerError));
         app.MapGet("/users", service.Users);
         app.MapGet("/users/{id:int}", service.History);
         app.MapGet("/items", service.Items);
@@ -115,14 +117,16 @@ internal sealed class WebService : IAsyncDisposable
             (string? field, string detail, int status) = problem switch
             {
                 RequestProblem request => (request.Field, request.Message, request.Status),
-                BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => ("body", $"is too large; expected at most {Limits.BodyBytes:N0} bytes", StatusCodes.Status413PayloadTooLarge),
+                BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge and var tooLarge }
+                    => ("body", $"is too large; expected at most {Limits.BodyBytes:N0} bytes", tooLarge),
                 BadHttpRequestException request => (null, request.Message, request.StatusCode),
                 _ => (null, "Something went wrong here; the log says what.", StatusCodes.Status500InternalServerError),
             };
             if (problem is not (RequestProblem or BadHttpRequestException))
                 logger.LogError(problem, "{Method} {Path}", context.Request.Method, context.Request.Path);
-            await Results.Problem(field is null ? detail : $"{field} {detail}.", statusCode: status, extensions: field is null ? null : new Dictionary<string, object?> { ["field"] = field })
-                .ExecuteAsync(context);
+            await (field is null
+                ? Results.Problem(detail, statusCode: status)
+                : Results.Problem($"{field} {detail}.", statusCode: status, extensions: new Dictionary<string, object?> { ["field"] = field })).ExecuteAsync(context);
         }
         metrics.Add((context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "other", context.Response.StatusCode, Stopwatch.GetElapsedTime(start));
     }

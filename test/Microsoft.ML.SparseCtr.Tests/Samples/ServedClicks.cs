@@ -60,7 +60,8 @@ public sealed class ServedClicks : IDisposable
     private string Train(int seed)
     {
         string path = NewPath("trained.zip");
-        DemoArguments arguments = DemoArguments.Parse(["--set", "NumberOfEpochs=1", "--set", $"HistoryLength={HistoryLength}", "--set", "ModelDimension=16", "--set", "NumberOfHeads=2"]);
+        string[] options = ["NumberOfEpochs=1", $"HistoryLength={HistoryLength}", "ModelDimension=16", "NumberOfHeads=2"];
+        DemoArguments arguments = DemoArguments.Parse(options.SelectMany(option => new[] { "--set", option }).ToArray());
         var mlContext = new MLContext(seed);
         IDataView log = mlContext.Data.LoadFromEnumerable(Data.Rows);
         mlContext.Model.Save(Demo.Pipeline(mlContext, log, Demo.OptionsFor(Data, arguments)).Fit(log), log.Schema, path);

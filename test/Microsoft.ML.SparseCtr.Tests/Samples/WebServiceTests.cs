@@ -73,7 +73,8 @@ public sealed class WebServiceTests(ServedClicks clicks) : IClassFixture<ServedC
         float[] scores = ranked["candidates"]!.AsArray().Select(one => (float)one!["score"]!).ToArray();
         Assert.Equal(scores.OrderDescending(), scores);
 
-        JsonNode best = ranked["candidates"]![0]!, explained = await PostAsync("/explain", new { user = 5, candidate = (int)best["item"]!, timestamp = (long)ranked["timestamp"]! });
+        JsonNode best = ranked["candidates"]![0]!;
+        JsonNode explained = await PostAsync("/explain", new { user = 5, candidate = (int)best["item"]!, timestamp = (long)ranked["timestamp"]! });
         Assert.Equal((float)best["score"]!, (float)explained["candidate"]!["score"]!, 1e-6);
         int events = (await GetAsync("/users/5"))["events"]!.AsArray().Count, leftOut = (int)explained["leftOut"]!;
         Assert.InRange(events - leftOut, 1, ServedClicks.HistoryLength);
@@ -117,16 +118,16 @@ public sealed class WebServiceTests(ServedClicks clicks) : IClassFixture<ServedC
     [InlineData("/events", """{"user": 77, "events": [{"item": 1, "action": 1, "timestamp": 5}, {"item": 1, "action": 1, "timestamp": 4}]}""", "events[1].timestamp", "expected none before")]
     [InlineData("/explain", """{"user": 1}""", "candidate", "expected a whole number")]
     public async Task A_bad_request_is_told_the_field_and_what_was_expected(string route, string body, string field, string expected)
-        => await AssertProblemAsync(HttpStatusCode.BadRequest, route, new StringContent(body, Encoding.UTF8, "application/json"), field, expected);
+        => await AssertProblemAsync(HttpStatusCode.BadRequest, route, Json(body), field, expected);
 
     [Fact]
     public async Task Too_much_at_once_is_refused()
     {
         await AssertProblemAsync(HttpStatusCode.BadRequest, "/rank", JsonContent.Create(new { user = 1, candidates = new int[1_001] }), "candidates", "1 to 1,000 ids");
         string events = string.Join(",", Enumerable.Repeat("""{"item":1,"action":1,"timestamp":9}""", 10_001));
-        await AssertProblemAsync(HttpStatusCode.BadRequest, "/events", new StringContent($$"""{"user":88,"events":[{{events}}]}""", Encoding.UTF8, "application/json"), "events", "at most 10,000");
-        await AssertProblemAsync(HttpStatusCode.RequestEntityTooLarge, "/rank", new StringContent(new string(' ', 1 << 21), Encoding.UTF8, "application/json"), "body", "at most 1,048,576 bytes");
-        await AssertProblemAsync(HttpStatusCode.UnsupportedMediaType, "/rank", new StringContent("{}", Encoding.UTF8, "text/plain"), "Content-Type", "expected application/json");
+        await AssertProblemAsync(HttpStatusCode.BadRequest, "/events", Json($$"""{"user":88,"events":[{{events}}]}"""), "events", "at most 10,000");
+        await AssertProblemAsync(HttpStatusCode.RequestEntityTooLarge, "/rank", Json(new string(' ', 1 << 21)), "body", "at most 1,048,576 bytes");
+        await AssertProblemAsync(HttpStatusCode.UnsupportedMediaType, "/rank", new StringContent("{}"), "Content-Type", "expected application/json");
         Assert.Equal(HttpStatusCode.NotFound, (await _client.GetAsync("/nothing")).StatusCode);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, (await _client.GetAsync("/rank")).StatusCode);
         Assert.Contains("""sparsectr_requests_total{route="/rank",status="413"} 1""", await _client.GetStringAsync("/metrics"));
@@ -148,10 +149,14 @@ public sealed class WebServiceTests(ServedClicks clicks) : IClassFixture<ServedC
             int user = 1 + random.Next(users);
             // Two clients may post a user's events in the other order than they took the time: that is refused, and no more than that.
             if (random.Next(3) == 0)
-                Assert.Contains(await StatusAsync("/events", new { user, events = new[] { new { item = random.Next(50), action = random.Next(2), timestamp = Interlocked.Increment(ref time) } } }),
-                    new[] { HttpStatusCode.OK, HttpStatusCode.BadRequest });
+            {
+                var one = new { item = random.Next(50), action = random.Next(2), timestamp = Interlocked.Increment(ref time) };
+                Assert.Contains(await StatusAsync("/events", new { user, events = new[] { one } }), new[] { HttpStatusCode.OK, HttpStatusCode.BadRequest });
+            }
             else
+            {
                 await RankAsync(user, s_items, random.Next(2) == 0 ? null : start - random.Next(100_000));
+            }
         });
         for (int user = 1; user <= users; user++)
         {
@@ -264,13 +269,15 @@ public sealed class WebServiceTests(ServedClicks clicks) : IClassFixture<ServedC
         Assert.Equal(events.Count, await CountAsync("circle"));
         Assert.Equal(30, await CountAsync("#ranked li"));
 
-        int item = (int)(await page.EvaluateAsync("document.querySelectorAll('#ranked button')[12].click(), +document.querySelectorAll('#ranked button')[12].dataset.item"))!;
+        const string candidate = "document.querySelectorAll('#ranked button')[12]";
+        int item = (int)(await page.EvaluateAsync($"{candidate}.click(), +{candidate}.dataset.item"))!;
         await page.WaitAsync($"document.body.dataset.shows === 'user 4 item {item}'");
         JsonNode attention = (await PostAsync("/explain", new { user = 4, candidate = item, timestamp = (long)events[^1]!["timestamp"]! + 60 }))["attention"]!;
         Assert.Equal(attention["chunks"]!.AsArray().Count, await CountAsync("rect.chunk"));
         int bars = attention["transition"]!.AsArray().Concat(attention["local"]!.AsArray()).Count(weight => (float)weight! > 0);
         Assert.Equal(bars + 1, await CountAsync("rect.bar"));
-        Assert.Equal(((float)attention["localGate"]!).ToString("F2", CultureInfo.InvariantCulture), (string)(await page.EvaluateAsync("document.querySelector('#gates > :last-child').textContent"))!);
+        Assert.Equal(((float)attention["localGate"]!).ToString("F2", CultureInfo.InvariantCulture),
+            (string)(await page.EvaluateAsync("document.querySelector('#gates > :last-child').textContent"))!);
 
         // The user acts on it: the history grows.
         await page.EvaluateAsync("document.querySelector('[data-action=\"1\"]').click()");
@@ -282,6 +289,8 @@ public sealed class WebServiceTests(ServedClicks clicks) : IClassFixture<ServedC
     }
 
     // --- requests ---
+
+    private static StringContent Json(string text) => new(text, Encoding.UTF8, "application/json");
 
     private async Task<JsonNode> GetAsync(string route) => (await _client.GetFromJsonAsync<JsonNode>(route))!;
 
@@ -305,11 +314,13 @@ public sealed class WebServiceTests(ServedClicks clicks) : IClassFixture<ServedC
     /// <summary>The scores for a user's events as the service tells them.</summary>
     private async Task<Dictionary<int, float>> RankHistoryOfAsync(int user, long timestamp)
     {
-        var history = (await GetAsync($"/users/{user}"))["events"]!.AsArray().Select(one => new { item = (int)one!["item"]!, action = (float)one["action"]!, timestamp = (long)one["timestamp"]! });
+        var history = (await GetAsync($"/users/{user}"))["events"]!.AsArray()
+            .Select(one => new { item = (int)one!["item"]!, action = (float)one["action"]!, timestamp = (long)one["timestamp"]! });
         return Scores(await PostAsync("/rank", new { history, candidates = s_items, timestamp }));
     }
 
-    private static Dictionary<int, float> Scores(JsonNode ranked) => ranked["candidates"]!.AsArray().ToDictionary(one => (int)one!["item"]!, one => (float)one!["score"]!);
+    private static Dictionary<int, float> Scores(JsonNode ranked)
+        => ranked["candidates"]!.AsArray().ToDictionary(one => (int)one!["item"]!, one => (float)one!["score"]!);
 
     private async Task AssertProblemAsync(HttpStatusCode status, string route, HttpContent? body, string? field, string expected)
     {
@@ -321,7 +332,8 @@ public sealed class WebServiceTests(ServedClicks clicks) : IClassFixture<ServedC
         Assert.Contains(expected, (string)problem["detail"]!);
     }
 
-    private static double Metric(string metrics, string name) => double.Parse(Regex.Match(metrics, $@"^{name} (\S+)$", RegexOptions.Multiline).Groups[1].Value, CultureInfo.InvariantCulture);
+    private static double Metric(string metrics, string name)
+        => double.Parse(Regex.Match(metrics, $@"^{name} (\S+)$", RegexOptions.Multiline).Groups[1].Value, CultureInfo.InvariantCulture);
 
     private static async Task InParallelAsync(int clients, TimeSpan time, Func<int, Random, Task> request, CancellationToken stop = default)
     {
