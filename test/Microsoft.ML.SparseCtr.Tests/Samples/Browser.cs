@@ -75,7 +75,7 @@ internal sealed class Browser : IAsyncDisposable
             JsonNode answer = JsonNode.Parse(await ReceiveAsync())!;
             if ((int?)answer["id"] != call)
                 continue;
-            Assert.Null(answer["result"]?["exceptionDetails"]?.ToJsonString());
+            Assert.True(answer["result"]?["exceptionDetails"] is null, $"{expression}: {answer["result"]?["exceptionDetails"]?.ToJsonString()}");
             return answer["result"]?["result"]?["value"];
         }
     }
@@ -86,7 +86,8 @@ internal sealed class Browser : IAsyncDisposable
         var clock = Stopwatch.StartNew();
         while (await EvaluateAsync($"Boolean({expression})") is not JsonValue value || !(bool)value)
         {
-            Assert.True(clock.Elapsed < s_patience, $"{expression} did not come true; the page says: {await EvaluateAsync("document.body.innerText")}");
+            if (clock.Elapsed > s_patience)
+                Assert.Fail($"{expression} did not come true; the page says: {await EvaluateAsync("document.body?.innerText")}");
             await Task.Delay(20);
         }
     }
