@@ -343,9 +343,8 @@ internal sealed unsafe class RequestAttention
 
     private void Forward(int head)
     {
-        ComputeLogits(head);
         float* scales = stackalloc float[TileSize * Branches];
-        ComputeExponentials(scales);
+        ComputeExponentials(head, scales);
         for (int row = 0; row < _queries.Count; row++)
         {
             for (int branch = 0; branch < Branches; branch++)
@@ -361,9 +360,8 @@ internal sealed unsafe class RequestAttention
 
     private void Backward(int head, Span<double> coefficientSums)
     {
-        ComputeLogits(head);
         float* scales = stackalloc float[TileSize * Branches];
-        ComputeExponentials(scales);
+        ComputeExponentials(head, scales);
         LoadRows(_call.OutputGradient, _call.OutputStride, head, 1, _outputGradient);
         Clear(_logitGradients, _rows * _width);
         MultiplyByTransposed(_outputGradient, _valuesT, head, _logitGradients);
@@ -387,22 +385,35 @@ internal sealed unsafe class RequestAttention
         MultiplyByTransposed(_query, _keysT, head, _logits);
     }
 
-    /// <summary>Makes logits probabilities but for a factor.</summary>
+    /// <summary>Computes the probabilities but for a factor.</summary>
+    /// <param name="head">Of which head.</param>
     /// <param name="scales">[8, 3] receives the factor of each row and branch.</param>
-    private void ComputeExponentials(float* scales)
+    private void ComputeExponentials(int head, float* scales)
     {
-        // One step for all rows before the next: each ends in a number for which the next one of the same row would have to wait.
-        for (int row = 0; row < _queries.Count; row++)
-        {
-            for (int branch = 0; branch < Branches; branch++)
-                scales[row * Branches + branch] = Largest(InBranch(_logits, row, branch), WidthOf(branch), ZeroTokenLogit(branch));
-        }
+        // A softmax is the same whatever is subtracted from its logits. Nothing need be, and the largest not be looked for, as long as the sums are far from the
+        // ends of what floats can hold.
+        const float leastSum = 1e-25f, mostSum = 1e25f;
+        ComputeLogits(head);
+        bool areSums = true;
         for (int row = 0; row < _queries.Count; row++)
         {
             for (int branch = 0; branch < Branches; branch++)
             {
-                float* scale = scales + row * Branches + branch;
-                *scale = 1 / Exponentiate(InBranch(_logits, row, branch), WidthOf(branch), ZeroTokenLogit(branch), *scale);
+                float sum = Exponentiate(InBranch(_logits, row, branch), WidthOf(branch), ZeroTokenLogit(branch), top: 0);
+                areSums &= sum is > leastSum and < mostSum;
+                scales[row * Branches + branch] = 1 / sum;
+            }
+        }
+        if (areSums)
+            return;
+        ComputeLogits(head);
+        for (int row = 0; row < _queries.Count; row++)
+        {
+            for (int branch = 0; branch < Branches; branch++)
+            {
+                float* logits = InBranch(_logits, row, branch);
+                float top = Largest(logits, WidthOf(branch), ZeroTokenLogit(branch));
+                scales[row * Branches + branch] = 1 / Exponentiate(logits, WidthOf(branch), ZeroTokenLogit(branch), top);
             }
         }
     }

@@ -214,27 +214,26 @@ internal static unsafe class SmallMatrix
     }
 
     /// <summary>
-    /// e^x for x ≤ 0, to about 10⁻⁷ of it; 0 below −87, where floats lose precision. By Cephes' expf: e^x = 2ⁿ·e^r with |r| ≤ ln(2)/2. (.NET's
-    /// own computes in double, at a third of the speed.)
+    /// e^x, to about 10⁻⁷ of it; 0 below −87, where floats lose precision, and ∞ above 88. As 2ⁿ·2^r with |r| ≤ 1/2, where a polynomial of the fifth degree
+    /// is as close to 2^r as floats are. (.NET's own computes in double, at a third of the speed.)
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector<float> Exp(Vector<float> x)
     {
-        // Adding 1.5·2²³ leaves n in the lowest bits of the sum.
-        Vector<float> magic = Vector.Create(12_582_912f);
-        Vector<float> shifted = Vector.MultiplyAddEstimate(x, Vector.Create(1.44269504f), magic);
-        Vector<float> n = shifted - magic;
-        Vector<float> r = Vector.MultiplyAddEstimate(n, Vector.Create(-0.693359375f), x);
-        r = Vector.MultiplyAddEstimate(n, Vector.Create(2.12194440e-4f), r);
-        Vector<float> y = Vector.Create(1.9875691500e-4f);
-        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(1.3981999507e-3f));
-        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(8.3334519073e-3f));
-        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(4.1665795894e-2f));
-        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(1.6666665459e-1f));
-        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(5.0000001201e-1f));
-        y = Vector.MultiplyAddEstimate(y, r * r, r + Vector<float>.One);
-        Vector<float> power = Vector.AsVectorSingle(Vector.ShiftLeft(Vector.AsVectorInt32(shifted) + Vector.Create(127), 23));
-        return Vector.ConditionalSelect(Vector.LessThan(x, Vector.Create(-87f)), Vector<float>.Zero, y * power);
+        // Within these ends n is from −127, whose power below is 0, to 128, whose is ∞. Where x is not a number the second operand is the result.
+        x = Vector.MaxNative(Vector.Create(-88f), Vector.MinNative(Vector.Create(89f), x));
+        // Adding 1.5·2²³ + 127 leaves n + 127, the exponent of 2ⁿ, in the lowest bits of the sum.
+        Vector<float> magic = Vector.Create(12_582_912f + 127), log2E = Vector.Create(1.44269504f);
+        Vector<float> shifted = Vector.MultiplyAddEstimate(x, log2E, magic);
+        Vector<float> r = Vector.MultiplyAddEstimate(x, log2E, magic - shifted);
+        r = Vector.MultiplyAddEstimate(x, Vector.Create(1.92596303e-8f), r);
+        Vector<float> y = Vector.Create(1.32764725e-3f);
+        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(9.67554096e-3f));
+        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(5.55071309e-2f));
+        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(2.40221202e-1f));
+        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(6.93146944e-1f));
+        y = Vector.MultiplyAddEstimate(y, r, Vector.Create(1.00000012f));
+        return y * Vector.AsVectorSingle(Vector.ShiftLeft(Vector.AsVectorInt32(shifted), 23));
     }
 
     /// <summary>
