@@ -44,8 +44,8 @@ internal sealed class RowReader
         return new Request
         {
             Timestamp = now,
-            HistoryTimestamps = times[skipped..],
-            HistoryKeys = keys.Select(field => field[skipped..]).ToArray(),
+            HistoryTimestamps = skipped == 0 ? times : times[skipped..],
+            HistoryKeys = skipped == 0 ? keys : keys.Select(field => field[skipped..]).ToArray(),
             Impressions =
             [
                 new Impression
