@@ -35,6 +35,34 @@ public class SmallMatrixTests
         Assert.All(row.Zip(logits).Where(pair => float.IsInfinity(pair.Second)), pair => Assert.Equal(0, pair.First));
     }
 
+    [Theory]
+    [InlineData(-40f, false)]
+    [InlineData(40f, false)]
+    [InlineData(88f, false)]
+    [InlineData(90f, true)]
+    [InlineData(1e30f, true)]
+    [InlineData(float.PositiveInfinity, true)]
+    public unsafe void Exponentials_need_no_top_until_they_are_infinite(float logit, bool isInfinite)
+    {
+        float[] row = Enumerable.Repeat(logit, SmallMatrix.Lanes).ToArray();
+        float sum;
+        fixed (float* first = row)
+            sum = SmallMatrix.Exponentiate(first, row.Length, float.NegativeInfinity, top: 0);
+        if (isInfinite)
+            Assert.Equal(float.PositiveInfinity, sum);
+        else
+            Assert.All(row, actual => Assert.Equal(Math.Exp(logit), actual, 3e-7 * Math.Exp(logit)));
+    }
+
+    [Fact]
+    public unsafe void What_is_not_a_number_stays_so()
+    {
+        float[] row = Enumerable.Repeat(float.NaN, SmallMatrix.Lanes).ToArray();
+        fixed (float* first = row)
+            Assert.Equal(float.NaN, SmallMatrix.Exponentiate(first, row.Length, 0, top: 0));
+        Assert.Equal(float.NaN, row[0]);
+    }
+
     [Fact]
     public void Sigmoids_are_those_of_doubles_from_end_to_end()
     {
