@@ -20,11 +20,12 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         Tensor coefficients = (Tensor)vars[5];
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
         Tensor queryAndGate = cat([query, gate], 0), keyAndValue = cat([key, value], 0);
-        Tensor queriesAndGates = Asking(x, plan, candidatesOnly).mm(queryAndGate.t()), keysAndValues = x.mm(keyAndValue.t());
+        Tensor asking = Asking(x, plan, candidatesOnly), seen = Seen(x, plan, candidatesOnly);
+        Tensor queriesAndGates = asking.mm(queryAndGate.t()), keysAndValues = seen.mm(keyAndValue.t());
         long d = query.shape[0];
         queriesAndGates.narrow(1, d, queriesAndGates.shape[1] - d).sigmoid_();
         CloseGates(queriesAndGates, d, plan.Options.Shape, heads: coefficients.shape[0]);
-        ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, queriesAndGates, keysAndValues]);
+        ctx.save_for_backward([asking, seen, queryAndGate, keyAndValue, coefficients, queriesAndGates, keysAndValues]);
         ctx.save_data(PlanKey, plan);
         ctx.save_data(CandidatesOnlyKey, candidatesOnly);
 
@@ -36,8 +37,8 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
         List<Tensor> saved = ctx.get_saved_variables();
-        (Tensor x, Tensor queryAndGate, Tensor keyAndValue, Tensor coefficients) = (saved[0], saved[1], saved[2], saved[3]);
-        (Tensor queriesAndGates, Tensor keysAndValues) = (saved[4], saved[5]);
+        (Tensor asking, Tensor seen, Tensor queryAndGate, Tensor keyAndValue) = (saved[0], saved[1], saved[2], saved[3]);
+        (Tensor coefficients, Tensor queriesAndGates, Tensor keysAndValues) = (saved[4], saved[5], saved[6]);
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
         (Tensor askedGradient, Tensor seenGradient) = (empty(queriesAndGates.shape), zeros(keysAndValues.shape));
         Tensor coefficientGradient = empty(coefficients.shape);
@@ -46,9 +47,9 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         long d = grad_output.shape[1];
         MultiplyBySigmoidDerivative(TensorMemory.Floats(askedGradient), TensorMemory.Floats(queriesAndGates), askedGradient.shape[0], d, askedGradient.shape[1]);
 
-        Tensor tokenGradient = seenGradient.mm(keyAndValue);
+        Tensor tokenGradient = TokenGradient(seenGradient.mm(keyAndValue), plan, candidatesOnly);
         Asking(tokenGradient, plan, candidatesOnly).addmm_(askedGradient, queryAndGate);
-        Tensor askedWeights = askedGradient.t().mm(Asking(x, plan, candidatesOnly)), seenWeights = seenGradient.t().mm(x);
+        Tensor askedWeights = askedGradient.t().mm(asking), seenWeights = seenGradient.t().mm(seen);
         return
         [
             tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
@@ -79,6 +80,31 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         }
     }
 
+    private static bool IsOfColumns(EvoAttentionPlan plan, bool candidatesOnly) => candidatesOnly && plan.HasFewColumns;
+
+    /// <summary>What keys and values are made of: the tokens, or the columns.</summary>
+    private static Tensor Seen(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)
+    {
+        if (!IsOfColumns(plan, candidatesOnly))
+            return tokens;
+        Tensor from = tokens.contiguous(), columns = empty(plan.ColumnCount, tokens.shape[1]);
+        int d = (int)tokens.shape[1];
+        plan.GatherColumns(TensorMemory.Floats(from), TensorMemory.Floats(columns), d, d);
+        GC.KeepAlive(from);
+        return columns;
+    }
+
+    /// <summary>The gradient of the tokens, by that of what keys and values are made of.</summary>
+    private static Tensor TokenGradient(Tensor seenGradient, EvoAttentionPlan plan, bool candidatesOnly)
+    {
+        if (!IsOfColumns(plan, candidatesOnly))
+            return seenGradient;
+        Tensor tokens = zeros(plan.TokenCount, seenGradient.shape[1]);
+        int d = (int)seenGradient.shape[1];
+        plan.ScatterColumns(TensorMemory.Floats(seenGradient), TensorMemory.Floats(tokens), d, d);
+        return tokens;
+    }
+
     /// <summary>Runs the kernel forward, where an output is given, or backward. All tensors are as it names them, and contiguous.</summary>
     internal static void Run(
         Tensor queriesAndGates, Tensor keysAndValues, Tensor coefficients, EvoAttentionPlan plan, bool candidatesOnly,
@@ -89,6 +115,7 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         {
             Plan = plan,
             CandidatesOnly = candidatesOnly,
+            OfColumns = IsOfColumns(plan, candidatesOnly),
             Heads = heads,
             HeadDimension = (int)keysAndValues.shape[1] / (2 * heads),
             QueriesAndGates = TensorMemory.Floats(queriesAndGates),

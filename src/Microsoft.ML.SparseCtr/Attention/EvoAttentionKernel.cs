@@ -22,6 +22,9 @@ internal readonly unsafe struct EvoAttentionKernel
     /// <summary>Whether the candidates are the only queries, as in the last block; otherwise all tokens are.</summary>
     public required bool CandidatesOnly { get; init; }
 
+    /// <summary>Whether keys and values are given of the plan's <see cref="EvoAttentionPlan.FirstColumn">columns</see>, and not of the tokens.</summary>
+    public bool OfColumns { get; init; }
+
     public required int Heads { get; init; }
 
     /// <summary>Floats per head, d_h.</summary>
@@ -45,7 +48,7 @@ internal readonly unsafe struct EvoAttentionKernel
     /// <summary>[queries, d + 3·H] the queries, and behind each its gates [3, H], between 0 and 1.</summary>
     public required float* QueriesAndGates { get; init; }
 
-    /// <summary>[tokens, 2·d] the keys, and behind each its value.</summary>
+    /// <summary>[tokens or columns, 2·d] the keys, and behind each its value.</summary>
     public required float* KeysAndValues { get; init; }
 
     /// <summary>[H, 3] RelTemporal's −a, b and c.</summary>
@@ -55,7 +58,7 @@ internal readonly unsafe struct EvoAttentionKernel
     public float* Output { get; init; }
 
     /// <summary>
-    /// [queries, d]; null in the forward pass. Where it is given, the gradients of all inputs are written: those of keys and values are added
+    /// [queries, d]; null in the forward pass. Where it is given, the gradients of all inputs are written: those of keys and values of tokens are added
     /// to what is there, which should be zeros.
     /// </summary>
     public float* OutputGradient { get; init; }
@@ -121,7 +124,7 @@ internal readonly unsafe struct EvoAttentionKernel
         {
             int request = Plan.LargestFirst[piece / parts], part = piece % parts;
             Interval heads = new(Heads * part / parts, Heads * (part + 1) / parts);
-            attention.Compute(this, Plan.Requests[request], heads, coefficientSums.AsSpan(request * Heads * 3, Heads * 3));
+            attention.Compute(this, request, heads, coefficientSums.AsSpan(request * Heads * 3, Heads * 3));
         }
         attention.Forget();
         s_attentions.Return(attention);

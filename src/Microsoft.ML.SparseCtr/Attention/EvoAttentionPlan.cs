@@ -44,6 +44,8 @@ internal sealed class EvoAttentionPlan : BatchPlan
     {
         Options = options;
         _planner = new RequestPlanner(options);
+        AttentionShape shape = _planner.Shape;
+        HasFewColumns = options.HistoryLength > 4L * (shape.Chunks * (1L + shape.Transitions) + shape.Window);
     }
 
     /// <summary>RelTemporal's time scale and the UTC offset, and the window by which the reference groups its queries.</summary>
@@ -76,6 +78,22 @@ internal sealed class EvoAttentionPlan : BatchPlan
     public float[] HourCosine { get; private set; } = [];
     public float[] HourSine { get; private set; } = [];
     public float[] Weekend { get; private set; } = [];
+
+    /// <summary>
+    /// The columns that the candidates see of all requests are numbered request after request: here is the first of each request, and behind them how many
+    /// there are.
+    /// </summary>
+    public int[] FirstColumn { get; private set; } = [];
+
+    /// <summary>The columns that the candidates see.</summary>
+    public int ColumnCount => FirstColumn[Requests.Length];
+
+    /// <summary>
+    /// Whether these are few beside the tokens of a long history. Keys and values are linear in the tokens, so where candidates are the only queries they are made
+    /// of the columns then, of the mean of a chunk and not of each of its behaviors. That rounds otherwise, so the options alone decide: what comes after a
+    /// candidate must not change a bit of its score.
+    /// </summary>
+    public bool HasFewColumns { get; }
 
     /// <summary>How many keys the transition branch has of some chunks.</summary>
     public int TransitionCount(Interval chunks) => FirstTransition[chunks.To] - FirstTransition[chunks.From];
@@ -142,6 +160,7 @@ internal sealed class EvoAttentionPlan : BatchPlan
         }
         FillLocalTimes();
         FillChunks();
+        FillColumns();
     }
 
     private void FillLocalTimes()
@@ -162,6 +181,33 @@ internal sealed class EvoAttentionPlan : BatchPlan
         _planner.Chunks.CopyTo(Chunks);
         for (int chunk = 0; chunk < count; chunk++)
             FirstTransition[chunk + 1] = FirstTransition[chunk] + Math.Min(_planner.Shape.Transitions, Chunks[chunk].Count);
+    }
+
+    private void FillColumns()
+    {
+        FirstColumn = Room(FirstColumn, Requests.Length + 1);
+        for (int i = 0; i < Requests.Length; i++)
+            FirstColumn[i + 1] = FirstColumn[i] + ColumnsOf(i).Count;
+    }
+
+    private RequestColumns ColumnsOf(int request) => new(this, Requests[request], candidatesOnly: true);
+
+    /// <summary>Writes the columns that the candidates see.</summary>
+    /// <param name="tokens">[tokens, width].</param>
+    /// <param name="columns">[columns, width] receives them.</param>
+    /// <param name="stride">From a row to the next.</param>
+    /// <param name="width">Numbers in a row.</param>
+    public unsafe void GatherColumns(float* tokens, float* columns, int stride, int width)
+    {
+        for (int i = 0; i < Requests.Length; i++)
+            ColumnsOf(i).Gather(tokens, stride, columns + (long)FirstColumn[i] * stride, stride, width);
+    }
+
+    /// <summary>Adds the gradients of the columns to those of the tokens that they came from. Those of the columns are written over.</summary>
+    public unsafe void ScatterColumns(float* columns, float* tokens, int stride, int width)
+    {
+        for (int i = 0; i < Requests.Length; i++)
+            ColumnsOf(i).Scatter(columns + (long)FirstColumn[i] * stride, stride, tokens, stride, width);
     }
 }
 

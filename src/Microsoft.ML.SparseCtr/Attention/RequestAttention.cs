@@ -7,9 +7,8 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>
 /// EvoAttention of one request and some of its heads, and the memory that it takes, which is kept from request to request.
 /// <para>
-/// The request's keys are gathered as the columns of one matrix per head: its chunks, their last behaviors, the local behaviors and the
-/// candidates. So whatever a query sees are a few ranges of columns. Queries go by tiles of eight consecutive ones: their logits are small
-/// products of matrices over the columns that any of them sees, where what one of them does not see is hidden. Products with the
+/// The request's keys are gathered as the columns of one matrix per head (<see cref="RequestColumns"/>). Queries go by tiles of eight consecutive ones: their logits
+/// are small products of matrices over the columns that any of them sees, where what one of them does not see is hidden. Products with the
 /// transposed matrix and with the matrix itself both run over contiguous rows, so both are kept. The backward pass computes the
 /// probabilities again.
 /// </para>
@@ -35,9 +34,11 @@ internal sealed unsafe class RequestAttention
     private readonly NativeBuffer<double> _seconds = new();
     private readonly NativeBuffer<float> _cosine = new(), _sine = new(), _weekend = new();
 
+    // [columns, heads · d_h] of keys or values, where they are made of those of the tokens.
+    private readonly NativeBuffer<float> _gathered = new();
+
     // Per head: [columns, d_h'] and transposed [d_h', columns'], where primes are rounded up; and gradients of the first.
     private readonly NativeBuffer<float> _keys = new(), _values = new(), _keysT = new(), _valuesT = new(), _keyGradients = new(), _valueGradients = new();
-    private readonly NativeBuffer<float> _sum = new();
 
     // Per tile: [8, columns of the tile] of what all heads share, and of one head; and [8, d_h'] of one head.
     private readonly NativeBuffer<float> _features = new(), _hidden = new(), _logits = new(), _logitGradients = new();
@@ -49,9 +50,8 @@ internal sealed unsafe class RequestAttention
     private Interval _heads;
     private int _padded;        // d_h'
 
-    // The columns: chunks, then transitions, local behaviors and candidates, which begin at these.
-    private Interval _local;
-    private int _firstTransition, _firstLocal, _firstCandidate, _columns;
+    private RequestColumns _columns;
+    private long _firstColumn;  // among those of all requests
     private int _stride;        // from a row of a transposed matrix to the next
 
     // The tile: its queries, what they see, the width of a row, and where each branch begins in it.
@@ -61,14 +61,19 @@ internal sealed unsafe class RequestAttention
     private readonly int[] _branchStart = new int[Branches + 1];
 
     /// <param name="call">What is computed.</param>
-    /// <param name="request">Of which request.</param>
+    /// <param name="number">Of which request.</param>
     /// <param name="heads">For which heads.</param>
     /// <param name="coefficientSums">[H, 3] to which the gradients of the coefficients are added.</param>
-    public void Compute(in EvoAttentionKernel call, RequestPlan request, Interval heads, Span<double> coefficientSums)
+    public void Compute(in EvoAttentionKernel call, int number, Interval heads, Span<double> coefficientSums)
     {
+        RequestPlan request = call.Plan.Requests[number];
         (_call, _plan, _request, _heads) = (call, call.Plan, request, heads);
         _padded = RoundUp(call.HeadDimension, Math.Max(Lanes, RowBlock));
-        PlaceColumns();
+        _columns = new RequestColumns(_plan, request, call.CandidatesOnly);
+        _firstColumn = call.OfColumns ? _plan.FirstColumn[number] : 0;
+        // A range of columns is read in whole vectors. An odd number of cache lines keeps the rows out of each other's place in the cache.
+        _stride = (RoundUp(_columns.Count + Lanes, 16) / 16 | 1) * 16;
+        GatherTimes();
         GatherColumns();
         if (!call.CandidatesOnly)
             ComputeQueries(request.Behaviors, coefficientSums);
@@ -98,95 +103,28 @@ internal sealed unsafe class RequestAttention
 
     // --- columns ---------------------------------------------------------------------------------------------------------------------
 
-    private void PlaceColumns()
+    private void GatherTimes()
     {
-        _local = _call.CandidatesOnly ? default : _request.Behaviors;
-        for (int token = _request.Candidates.From; token < _request.Candidates.To; token++)
-            _local = _local.Cover(_plan.Queries[token].Local);
-
-        _firstTransition = _request.Chunks.Count;
-        _firstLocal = ColumnOfTransitions(_request.Chunks.To);
-        _firstCandidate = _firstLocal + _local.Count;
-        _columns = _firstCandidate + _request.Candidates.Count;
-        // A range of columns is read in whole vectors. An odd number of cache lines keeps the rows out of each other's place in the cache.
-        _stride = (RoundUp(_columns + Lanes, 16) / 16 | 1) * 16;
-    }
-
-    private int ColumnOfTransitions(int chunk) => _firstTransition + _plan.FirstTransition[chunk] - _plan.FirstTransition[_request.Chunks.From];
-
-    private void GatherColumns()
-    {
-        int heads = _heads.Count, size = _call.HeadDimension;
         _seconds.Reserve(_stride);
         _cosine.Reserve(_stride);
         _sine.Reserve(_stride);
         _weekend.Reserve(_stride);
-        _keys.Reserve((long)heads * _columns * _padded);
-        _values.Reserve((long)heads * _columns * _padded);
-        _keysT.Reserve((long)heads * _padded * _stride);
-        _sum.Reserve(heads * size);
-
         for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
         {
             GatherTime(chunk - _request.Chunks.From, _plan.Chunks[chunk].To - 1);
-            GatherTokens(_plan.TransitionsOf(chunk), ColumnOfTransitions(chunk));
+            GatherTimes(_plan.TransitionsOf(chunk), _columns.OfTransitions(chunk));
         }
-        GatherMeans(_call.KeysAndValues, _keys);
-        GatherMeans(_call.KeysAndValues + _call.Dimension, _values);
-        GatherTokens(_local, _firstLocal);
-        GatherTokens(_request.Candidates, _firstCandidate);
-        for (int column = _columns; column < _stride; column++)
+        GatherTimes(_columns.Local, _columns.FirstLocal);
+        GatherTimes(_request.Candidates, _columns.FirstCandidate);
+        for (int column = _columns.Count; column < _stride; column++)
             (_seconds.Pointer[column], _cosine.Pointer[column], _sine.Pointer[column], _weekend.Pointer[column]) = (0, 0, 0, 0);
-
-        Transpose(_keys, _keysT);
-        if (_call.IsBackward)
-        {
-            _valuesT.Reserve((long)heads * _padded * _stride);
-            ClearGradients(_keyGradients);
-            ClearGradients(_valueGradients);
-            Transpose(_values, _valuesT);
-        }
     }
 
-    /// <summary>Gradients are added in blocks of rows: behind the last column are some more, to which zeros are added.</summary>
-    private void ClearGradients(NativeBuffer<float> gradients)
-    {
-        long count = ((long)_heads.Count * _columns + RowBlock) * _padded;
-        gradients.Reserve(count);
-        NativeMemory.Clear(gradients.Pointer, (nuint)count * sizeof(float));
-    }
-
-    private void GatherTokens(Interval tokens, int column)
+    private void GatherTimes(Interval tokens, int column)
     {
         for (int token = tokens.From; token < tokens.To; token++, column++)
-        {
             GatherTime(column, token);
-            GatherRow(RowOf(_call.KeysAndValues, token), 1, _keys, column);
-            GatherRow(RowOf(_call.KeysAndValues + _call.Dimension, token), 1, _values, column);
-        }
     }
-
-    /// <summary>The means of the chunks. One that grew out of another adds to that one's sum.</summary>
-    private void GatherMeans(float* tokens, NativeBuffer<float> matrices)
-    {
-        for (int chunk = _request.Chunks.From; chunk < _request.Chunks.To; chunk++)
-        {
-            if (!_plan.Continues(chunk, _request))
-                ClearSum();
-            Interval added = AddedTo(chunk);
-            for (int token = added.From; token < added.To; token++)
-                AddScaled(RowOf(tokens, token), 1, _sum.Pointer, SumWidth);
-            GatherRow(_sum.Pointer, 1f / _plan.Chunks[chunk].Count, matrices, chunk - _request.Chunks.From);
-        }
-    }
-
-    /// <summary>The behaviors of a chunk that are not in the one that it grew out of.</summary>
-    private Interval AddedTo(int chunk)
-        => _plan.Continues(chunk, _request) ? new(_plan.Chunks[chunk - 1].To, _plan.Chunks[chunk].To) : _plan.Chunks[chunk];
-
-    private int SumWidth => _heads.Count * _call.HeadDimension;
-
-    private void ClearSum() => new Span<float>(_sum.Pointer, SumWidth).Clear();
 
     private void GatherTime(int column, int token)
     {
@@ -197,13 +135,97 @@ internal sealed unsafe class RequestAttention
         _weekend.Pointer[column] = _plan.Weekend[token];
     }
 
-    /// <summary>The heads' part of a token's row.</summary>
-    private float* RowOf(float* keysOrValues, int token) => keysOrValues + (long)token * _call.KeyStride + _heads.From * _call.HeadDimension;
-
-    private void GatherRow(float* row, float scale, NativeBuffer<float> matrices, int column)
+    private void GatherColumns()
     {
+        float* keys = Columns(_call.KeysAndValues, out int stride);
+        if (_call.IsBackward)
+            Split(keys, stride, _keys);
+        Transpose(keys, stride, _keysT);
+        float* values = Columns(_call.KeysAndValues + _call.Dimension, out stride);
+        if (_call.IsBackward)
+        {
+            Transpose(values, stride, _valuesT);
+            ClearGradients(_keyGradients);
+            ClearGradients(_valueGradients);
+        }
+        else
+        {
+            Split(values, stride, _values);
+        }
+    }
+
+    private int Width => _heads.Count * _call.HeadDimension;
+
+    /// <summary>The heads' part of the columns' keys or values.</summary>
+    private float* Columns(float* keysOrValues, out int stride)
+    {
+        float* rows = keysOrValues + _heads.From * _call.HeadDimension;
+        stride = _call.KeyStride;
+        if (_call.OfColumns)
+            return rows + _firstColumn * stride;
+        _gathered.Reserve((long)_columns.Count * Width);
+        _columns.Gather(rows, stride, _gathered.Pointer, Width, Width);
+        stride = Width;
+        return _gathered.Pointer;
+    }
+
+    private void Split(float* rows, int stride, NativeBuffer<float> matrices)
+    {
+        matrices.Reserve((long)_heads.Count * _columns.Count * _padded);
+        float* to = matrices.Pointer;
         for (int head = 0; head < _heads.Count; head++)
-            CopyPadded(row + head * _call.HeadDimension, scale, matrices.Pointer + ((long)head * _columns + column) * _padded);
+        {
+            float* from = rows + head * _call.HeadDimension;
+            for (int column = 0; column < _columns.Count; column++, from += stride, to += _padded)
+                CopyPadded(from, 1, to);
+        }
+    }
+
+    private void Transpose(float* rows, int stride, NativeBuffer<float> transposed)
+    {
+        transposed.Reserve((long)_heads.Count * _padded * _stride);
+        int size = _call.HeadDimension, columns = _columns.Count, toStride = _stride;
+        for (int head = 0; head < _heads.Count; head++)
+        {
+            float* from = rows + head * size, to = transposed.Pointer + (long)head * _padded * toStride;
+            for (int column = 0; column < columns; column++, from += stride)
+            {
+                for (int i = 0; i < size; i++)
+                    to[i * toStride + column] = from[i];
+            }
+            for (int i = 0; i < _padded; i++)
+                new Span<float>(to + i * toStride, toStride)[(i < size ? columns : 0)..].Clear();
+        }
+    }
+
+    /// <summary>Gradients are added in blocks of rows: behind the last column are some more, to which zeros are added.</summary>
+    private void ClearGradients(NativeBuffer<float> gradients)
+    {
+        long count = ((long)_heads.Count * _columns.Count + RowBlock) * _padded;
+        gradients.Reserve(count);
+        NativeMemory.Clear(gradients.Pointer, (nuint)count * sizeof(float));
+    }
+
+    private void ScatterGradients()
+    {
+        Scatter(_keyGradients, _call.KeysAndValuesGradient);
+        Scatter(_valueGradients, _call.KeysAndValuesGradient + _call.Dimension);
+    }
+
+    /// <summary>Writes the gradients of the columns, or adds them to those of the tokens that they came from.</summary>
+    private void Scatter(NativeBuffer<float> gradients, float* keysOrValues)
+    {
+        float* to = keysOrValues + _heads.From * _call.HeadDimension, from = gradients.Pointer;
+        int stride = _call.OfColumns ? _call.KeyStride : Width;
+        float* rows = _call.OfColumns ? to + _firstColumn * stride : _gathered.Pointer;
+        for (int head = 0; head < _heads.Count; head++)
+        {
+            float* row = rows + head * _call.HeadDimension;
+            for (int column = 0; column < _columns.Count; column++, row += stride, from += _padded)
+                CopyScaled(from, 1, row, _call.HeadDimension);
+        }
+        if (!_call.OfColumns)
+            _columns.Scatter(rows, stride, to, _call.KeyStride, Width);
     }
 
     private void CopyPadded(float* from, float scale, float* to)
@@ -211,57 +233,6 @@ internal sealed unsafe class RequestAttention
         CopyScaled(from, scale, to, _call.HeadDimension);
         for (int i = _call.HeadDimension; i < _padded; i++)
             to[i] = 0;
-    }
-
-    private void Transpose(NativeBuffer<float> matrices, NativeBuffer<float> transposed)
-    {
-        int columns = _columns, padded = _padded, stride = _stride;
-        for (int row = 0; row < _heads.Count * padded; row++)
-        {
-            (int head, int i) = Math.DivRem(row, padded);
-            float* from = matrices.Pointer + (long)head * columns * padded + i, to = transposed.Pointer + (long)row * stride;
-            for (int column = 0; column < columns; column++, from += padded)
-                to[column] = *from;
-            for (int column = columns; column < stride; column++)
-                to[column] = 0;
-        }
-    }
-
-    /// <summary>Adds the gradients of the columns to those of the tokens that they came from.</summary>
-    private void ScatterGradients()
-    {
-        Scatter(_keyGradients, _call.KeysAndValuesGradient);
-        Scatter(_valueGradients, _call.KeysAndValuesGradient + _call.Dimension);
-    }
-
-    private void Scatter(NativeBuffer<float> gradients, float* tokens)
-    {
-        ClearSum();
-        // The last first: the behaviors of a chunk get the gradients of those that grew out of it too.
-        for (int chunk = _request.Chunks.To - 1; chunk >= _request.Chunks.From; chunk--)
-        {
-            AddColumn(chunk - _request.Chunks.From, 1f / _plan.Chunks[chunk].Count, _sum.Pointer);
-            Interval added = AddedTo(chunk);
-            for (int token = added.From; token < added.To; token++)
-                AddScaled(_sum.Pointer, 1, RowOf(tokens, token), SumWidth);
-            if (!_plan.Continues(chunk, _request))
-                ClearSum();
-            ScatterTokens(_plan.TransitionsOf(chunk), ColumnOfTransitions(chunk));
-        }
-        ScatterTokens(_local, _firstLocal);
-        ScatterTokens(_request.Candidates, _firstCandidate);
-
-        void ScatterTokens(Interval range, int column)
-        {
-            for (int token = range.From; token < range.To; token++, column++)
-                AddColumn(column, 1, RowOf(tokens, token));
-        }
-
-        void AddColumn(int column, float scale, float* to)
-        {
-            for (int head = 0; head < _heads.Count; head++)
-                AddScaled(gradients.Pointer + ((long)head * _columns + column) * _padded, scale, to + head * _call.HeadDimension, _call.HeadDimension);
-        }
     }
 
     // --- a tile ----------------------------------------------------------------------------------------------------------------------
@@ -302,15 +273,18 @@ internal sealed unsafe class RequestAttention
     private Interval ColumnsOf(int kind, QueryPlan seen, Interval candidates)
     {
         if (kind == Window)
-            return new(_firstLocal + seen.Local.From - _local.From, _firstLocal + seen.Local.To - _local.From);
+            return new(_columns.FirstLocal + seen.Local.From - _columns.Local.From, _columns.FirstLocal + seen.Local.To - _columns.Local.From);
         if (kind == Self)
-            return new(_firstCandidate + candidates.From - _request.Candidates.From, _firstCandidate + candidates.To - _request.Candidates.From);
+        {
+            int first = _columns.FirstCandidate - _request.Candidates.From;
+            return new(first + candidates.From, first + candidates.To);
+        }
         Interval chunks = seen.Chunks(kind % QueryPlan.ChunkKinds);
         if (chunks.Count == 0)
             return default;
         return kind < Transition
             ? new(chunks.From - _request.Chunks.From, chunks.To - _request.Chunks.From)
-            : new(ColumnOfTransitions(chunks.From), ColumnOfTransitions(chunks.To));
+            : new(_columns.OfTransitions(chunks.From), _columns.OfTransitions(chunks.To));
     }
 
     /// <summary>What depends on times alone: RelTemporal's features of each pair, and −∞ where a query must not see the key.</summary>
@@ -485,7 +459,7 @@ internal sealed unsafe class RequestAttention
     /// <summary>rows += tile · columns: for each query, a sum over what it sees.</summary>
     private void MultiplyByColumns(NativeBuffer<float> tile, NativeBuffer<float> columns, int head, NativeBuffer<float> rows)
     {
-        float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
+        float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns.Count * _padded;
         foreach (Segment segment in _segments)
         {
             MultiplyAdd(_rows, segment.Count, _padded, tile.Pointer + segment.Offset, _width, 1, matrix + (long)segment.Column * _padded, _padded,
@@ -496,7 +470,7 @@ internal sealed unsafe class RequestAttention
     /// <summary>columns += tileᵀ · rows: for each column, a sum over the queries.</summary>
     private void AddToColumns(NativeBuffer<float> rows, NativeBuffer<float> tile, int head, NativeBuffer<float> columns)
     {
-        float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns * _padded;
+        float* matrix = columns.Pointer + (long)(head - _heads.From) * _columns.Count * _padded;
         foreach (Segment segment in _segments)
         {
             MultiplyAdd(RoundUp(segment.Count, RowBlock), _queries.Count, _padded, tile.Pointer + segment.Offset, 1, _width,

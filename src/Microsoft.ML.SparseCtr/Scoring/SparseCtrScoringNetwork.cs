@@ -30,22 +30,25 @@ internal sealed unsafe class SparseCtrScoringNetwork : ScoringNetwork
         if (request.Encoding is { } history)
             PassThrough(history, request, x, scratch);
         else
-            PassThrough(request, x, scratch.TakeRows(behaviors + request.Impressions.Count, _blocks[0].KeyStride), step: 0, scratch);
+            PassThrough(request, x, keysAndValues: null, step: 0, scratch);
         _norm.Apply(x + (long)behaviors * Stride, Stride, request.Impressions.Count, states, stride);
     }
 
     /// <summary>All of a request at once.</summary>
     /// <param name="request">The request.</param>
     /// <param name="x">[tokens, d].</param>
-    /// <param name="keysAndValues">[tokens, 2·d] receives the keys and values of the first block.</param>
-    /// <param name="step">From there to those of the next; 0 where they are not wanted, so that they take each other's place.</param>
+    /// <param name="keysAndValues">[tokens, 2·d] receives the keys and values of the first block; null where none are wanted.</param>
+    /// <param name="step">From there to those of the next.</param>
     /// <param name="scratch">Memory.</param>
     private void PassThrough(Request request, float* x, float* keysAndValues, long step, Scratch scratch)
     {
         EvoAttentionPlan plan = _plans.Rent();
         plan.Fill([request]);
         for (int i = 0; i < _blocks.Length; i++)
-            _blocks[i].AddTo(x, Stride, plan, candidatesOnly: i == _blocks.Length - 1, keysAndValues + i * step, scratch);
+        {
+            float* ofBlock = keysAndValues == null ? null : keysAndValues + i * step;
+            _blocks[i].AddTo(x, Stride, plan, candidatesOnly: i == _blocks.Length - 1, ofBlock, scratch);
+        }
         _plans.Return(plan);
     }
 
@@ -141,7 +144,7 @@ internal sealed unsafe class ScoringBlock
     /// <param name="stride">From a token to the next.</param>
     /// <param name="plan">Who sees whom.</param>
     /// <param name="candidatesOnly">Whether only the candidates go on, as after the last block.</param>
-    /// <param name="keysAndValues">[tokens, 2·d] receives those of the tokens.</param>
+    /// <param name="keysAndValues">[tokens, 2·d] receives those of the tokens; null where they are not wanted.</param>
     /// <param name="scratch">Memory.</param>
     public void AddTo(float* x, int stride, EvoAttentionPlan plan, bool candidatesOnly, float* keysAndValues, Scratch scratch)
     {
@@ -213,18 +216,26 @@ internal sealed unsafe class ScoringAttention
     /// <param name="stride">From a token to the next, in both.</param>
     /// <param name="plan">Who sees whom.</param>
     /// <param name="candidatesOnly">Whether the candidates are the only queries.</param>
-    /// <param name="keysAndValues">[tokens, 2·d] receives those of the tokens.</param>
+    /// <param name="keysAndValues">[tokens, 2·d] receives those of the tokens; null where they are not wanted.</param>
     /// <param name="scratch">Memory.</param>
     public void AddTo(float* goingOn, float* normed, int stride, EvoAttentionPlan plan, bool candidatesOnly, float* keysAndValues, Scratch scratch)
     {
         (int, long) taken = scratch.Taken;
         int tokens = plan.TokenCount, first = candidatesOnly ? plan.BehaviorCount : 0, queries = tokens - first;
         float* queriesAndGates = QueriesAndGates(normed + (long)first * stride, stride, queries, scratch), attended = scratch.TakeRows(queries, stride);
-        _keyAndValue.Apply(normed, stride, tokens, keysAndValues, KeyStride);
+        bool areColumns = keysAndValues == null && candidatesOnly && plan.HasFewColumns;
+        int keys = areColumns ? plan.ColumnCount : tokens;
+        if (keysAndValues == null)
+            keysAndValues = scratch.TakeRows(keys, KeyStride);
+        float* seen = normed;
+        if (areColumns)
+            plan.GatherColumns(normed, seen = scratch.TakeRows(keys, stride), stride, stride);
+        _keyAndValue.Apply(seen, stride, keys, keysAndValues, KeyStride);
         new EvoAttentionKernel
         {
             Plan = plan,
             CandidatesOnly = candidatesOnly,
+            OfColumns = areColumns,
             Heads = _heads,
             HeadDimension = _dimension / _heads,
             QueriesAndGates = queriesAndGates,

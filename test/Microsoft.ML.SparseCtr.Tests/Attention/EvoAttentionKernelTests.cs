@@ -64,6 +64,22 @@ public class EvoAttentionKernelTests
     public void Equals_the_reference_for_ten_thousand_events()
         => AssertAsReference(s_config with { NumberOfChunks = 32, LocalWindow = 64 }, [10_000, 30], [3, 1]);
 
+    [Theory]
+    [InlineData(200, true)]
+    [InlineData(100, false)]
+    public void Equals_the_reference_where_keys_are_mapped_by_column_and_where_not(int historyLength, bool isByColumn)
+    {
+        EvoAttentionPlan plan = Plan(s_config with { HistoryLength = historyLength }, [100, 0, 3, 20], [2, 1, 1, 4]);
+        Assert.Equal(isByColumn, plan.HasFewColumns);
+        AssertAsReference(s_config, plan, seed: 1);
+    }
+
+    [Theory]
+    [InlineData(-60)]
+    [InlineData(60)]
+    public void Equals_the_reference_where_exponentials_of_logits_are_beyond_floats(double coefficient)
+        => AssertAsReference(s_config, Plan(s_config, [40, 7, 0], [2, 1, 1], gap: _ => 0), seed: 1, coefficient);
+
     [Fact]
     public void Equals_the_reference_on_random_ragged_batches()
     {
@@ -112,13 +128,13 @@ public class EvoAttentionKernelTests
     private static void AssertAsReference(SparseCtrTrainer.Options config, int[] events, int[] candidates, Func<Random, long>? gap = null, int seed = 1)
         => AssertAsReference(config, Plan(config, events, candidates, seed, gap), seed);
 
-    private static void AssertAsReference(SparseCtrTrainer.Options config, EvoAttentionPlan plan, int seed)
+    private static void AssertAsReference(SparseCtrTrainer.Options config, EvoAttentionPlan plan, int seed, double? coefficient = null)
     {
         foreach (bool candidatesOnly in new[] { false, true })
         {
             using DisposeScope scope = NewDisposeScope();
-            Dictionary<string, Tensor> actual = Compute(config, plan, candidatesOnly, float32, seed);
-            Dictionary<string, Tensor> expected = Compute(config, plan, candidatesOnly, float64, seed);
+            Dictionary<string, Tensor> actual = Compute(config, plan, candidatesOnly, float32, seed, coefficient);
+            Dictionary<string, Tensor> expected = Compute(config, plan, candidatesOnly, float64, seed, coefficient);
             foreach ((string name, Tensor values) in expected)
             {
                 if (values.numel() == 0)
@@ -130,13 +146,18 @@ public class EvoAttentionKernelTests
         }
     }
 
-    /// <summary>The output and all gradients, by weights and inputs that depend on the seed alone.</summary>
-    private static Dictionary<string, Tensor> Compute(SparseCtrTrainer.Options config, EvoAttentionPlan plan, bool candidatesOnly, ScalarType dtype, int seed = 1)
+    /// <summary>The output and all gradients, by weights and inputs that depend on the seed alone, but for RelTemporal's coefficients where they are given.</summary>
+    private static Dictionary<string, Tensor> Compute(
+        SparseCtrTrainer.Options config, EvoAttentionPlan plan, bool candidatesOnly, ScalarType dtype, int seed = 1, double? coefficient = null)
     {
         manual_seed(seed);
         using var attention = new EvoAttention(config);
         using (no_grad())
-            attention.get_parameter("temporal.coefficients")!.normal_(0, 0.5);
+        {
+            Tensor coefficients = attention.get_parameter("temporal.coefficients")!.normal_(0, 0.5);
+            if (coefficient is double given)
+                coefficients.fill_(given);
+        }
         Tensor x = randn(plan.TokenCount, config.ModelDimension);
         Tensor weights = randn(candidatesOnly ? plan.CandidateCount : plan.TokenCount, config.ModelDimension);
         attention.to(dtype);
