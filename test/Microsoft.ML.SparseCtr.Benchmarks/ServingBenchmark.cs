@@ -162,7 +162,7 @@ internal static class ServingBenchmark
         int chunks = new SparseCtrTrainer.Options().NumberOfChunks, first = 2 * chunks;
         long[][] users = data.Rows.GroupBy(row => row.User).Select(rows => rows.Select(row => row.Timestamp).ToArray()).Where(times => times.Length > first).ToArray();
         double moved = users.Sum(times => ShareThatMoves(times, first, chunks) * (times.Length - first)), all = users.Sum(times => times.Length - first);
-        Console.WriteLine(Invariant($"serving: {data.Name}, P = {chunks}, largest gaps: {moved / all:P0} of a user's events after the {first}th move older boundaries"));
+        Console.WriteLine(Invariant($"serving: {data.Name}, P = {chunks}, largest gaps: {moved / all:P0} of a user's events after the first {first} move older boundaries"));
     }
 
     private static Weights RandomWeights()

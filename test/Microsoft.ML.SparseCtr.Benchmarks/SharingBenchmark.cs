@@ -44,7 +44,7 @@ internal static class SharingBenchmark
             return (result, data.Bootstrap.Areas(scores));
         });
 
-        Console.WriteLine("| training | AUC | mean | difference, 95% by users | seconds | times as fast |");
+        Console.WriteLine("| training | AUC | mean | difference, 95% by users and seeds | seconds | times as fast |");
         Console.WriteLine("| --- | --- | --- | --- | --- | --- |");
         Result[] first = ResultsOf(variants[0]);
         foreach (Variant variant in variants)
