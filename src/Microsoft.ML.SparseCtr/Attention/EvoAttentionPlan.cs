@@ -81,7 +81,7 @@ internal sealed class EvoAttentionPlan : BatchPlan
 
     /// <summary>
     /// The columns that the candidates see of all requests are numbered request after request: here is the first of each request, and behind them how many
-    /// there are.
+    /// there are. Known where there are few (<see cref="HasFewColumns"/>).
     /// </summary>
     public int[] FirstColumn { get; private set; } = [];
 
@@ -160,7 +160,8 @@ internal sealed class EvoAttentionPlan : BatchPlan
         }
         FillLocalTimes();
         FillChunks();
-        FillColumns();
+        if (HasFewColumns)
+            FillColumns();
     }
 
     private void FillLocalTimes()
@@ -168,9 +169,8 @@ internal sealed class EvoAttentionPlan : BatchPlan
         (HourCosine, HourSine, Weekend) = (Room(HourCosine, TokenCount), Room(HourSine, TokenCount), Room(Weekend, TokenCount));
         for (int token = 0; token < TokenCount; token++)
         {
-            LocalTime local = LocalTime.Of(Times[token], Options);
-            (HourSine[token], HourCosine[token]) = MathF.SinCos((float)local.DayAngle);
-            Weekend[token] = local.IsWeekend ? 1 : 0;
+            Moment moment = Moment.Of(Times[token], Options);
+            (HourCosine[token], HourSine[token], Weekend[token]) = (moment.Cosine, moment.Sine, moment.Weekend);
         }
     }
 

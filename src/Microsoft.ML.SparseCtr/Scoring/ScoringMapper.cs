@@ -36,7 +36,7 @@ internal sealed class ScoringMapper : ColumnAddingMapper
     private static Delegate[] Getters(Func<float> score) =>
     [
         (ValueGetter<float>)((ref float value) => value = score()),
-        (ValueGetter<float>)((ref float value) => value = 1 / (1 + MathF.Exp(-score()))),
+        (ValueGetter<float>)((ref float value) => value = CtrScorer.Probability(score())),
         (ValueGetter<bool>)((ref bool value) => value = score() > 0),
     ];
 

@@ -82,48 +82,41 @@ internal abstract unsafe class ScoringNetwork
     /// <summary>Writes the logits of a request's impressions.</summary>
     public void Score(Request request, Span<float> logits)
     {
-        Scratch scratch = _scratch.Rent();
-        try
-        {
-            int inputs = HeadInputs, candidates = request.Impressions.Count;
-            float* states = scratch.TakeRows(candidates, inputs);
-            WriteStates(request, states, inputs, scratch);
-            WriteFeatures(request, _user, static impression => impression.UserKeys, states + _stateDimension, inputs, scratch);
-            Head(states, logits, scratch);
-        }
-        finally
-        {
-            scratch.Clear();
-            _scratch.Return(scratch);
-        }
-        GC.KeepAlive(this);
+        using var loan = new Loan(this);
+        int inputs = HeadInputs, candidates = request.Impressions.Count;
+        float* states = loan.Scratch.TakeRows(candidates, inputs);
+        WriteStates(request, states, inputs, loan.Scratch);
+        WriteFeatures(request, _user, static impression => impression.UserKeys, states + _stateDimension, inputs, loan.Scratch);
+        Head(states, logits, loan.Scratch);
     }
 
     /// <summary>Something to encode a history in, for many requests that have it; null if the network keeps no more of one than its events.</summary>
     public virtual HistoryEncoding? NewEncoding() => null;
 
     /// <summary>Encodes those of some events that are not in an encoding of this network yet.</summary>
-    public void Encode(HistoryEncoding history, Request events) => WithScratch(scratch =>
+    public void Encode(HistoryEncoding history, Request events)
     {
-        Encode(history, events, scratch);
-        return true;
-    });
+        using var loan = new Loan(this);
+        Encode(history, events, loan.Scratch);
+    }
 
     /// <summary>What a request's candidate attends to in the last block.</summary>
-    public AttentionMap Explain(HistoryEncoding history, Request request) => WithScratch(scratch => Explain(history, request, scratch));
-
-    private T WithScratch<T>(Func<Scratch, T> compute)
+    public AttentionMap Explain(HistoryEncoding history, Request request)
     {
-        Scratch scratch = _scratch.Rent();
-        try
+        using var loan = new Loan(this);
+        return Explain(history, request, loan.Scratch);
+    }
+
+    /// <summary>The memory of one call, which goes back to the pool at its end. Until then the network, and so its weights, are in use.</summary>
+    private readonly ref struct Loan(ScoringNetwork network)
+    {
+        public Scratch Scratch { get; } = network._scratch.Rent();
+
+        public void Dispose()
         {
-            return compute(scratch);
-        }
-        finally
-        {
-            scratch.Clear();
-            _scratch.Return(scratch);
-            GC.KeepAlive(this);
+            Scratch.Clear();
+            network._scratch.Return(Scratch);
+            GC.KeepAlive(network);
         }
     }
 

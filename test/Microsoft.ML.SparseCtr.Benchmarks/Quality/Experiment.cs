@@ -66,7 +66,7 @@ internal sealed record Experiment(Variant Variant, int Seed)
             Label = Data.TestLabels[row],
             User = Data.TestUsers[row],
             Score = score,
-            Probability = 1 / (1 + MathF.Exp(-score)),
+            Probability = CtrScorer.Probability(score),
         }));
         CtrMetrics metrics = mlContext.Ranking.EvaluateCtr(scored, groupColumnName: nameof(ScoredRow.User));
         return (result with { Auc = metrics.AreaUnderRocCurve, Gauc = metrics.GroupAreaUnderRocCurve, LogLoss = metrics.LogLoss }, scores);

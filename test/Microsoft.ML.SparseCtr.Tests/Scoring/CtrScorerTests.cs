@@ -96,19 +96,11 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
             Request request = TestRequests.Request(sizes.Item1, sizes.Item2);
             return (new CtrHistory(request.HistoryTimestamps, request.HistoryKeys), RandomScorer.Candidates(request), new float[sizes.Item2]);
         }).ToArray();
-        Score(rounds: 200);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Score(rounds: 100);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-
-        void Score(int rounds)
+        RandomScorer.AssertAllocatesNothing(() =>
         {
-            for (int round = 0; round < rounds; round++)
-            {
-                foreach ((CtrHistory history, CtrCandidate[] candidates, float[] scores) in requests)
-                    scorer.Score(history, candidates, scores);
-            }
-        }
+            foreach ((CtrHistory history, CtrCandidate[] candidates, float[] scores) in requests)
+                scorer.Score(history, candidates, scores);
+        });
     }
 
     [Theory]

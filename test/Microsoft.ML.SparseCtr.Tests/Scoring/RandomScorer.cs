@@ -27,6 +27,21 @@ internal static class RandomScorer
         return new(request.HistoryTimestamps[range], [.. request.HistoryKeys.Select(keys => keys[range])]);
     }
 
+    /// <summary>Asserts that scoring allocates nothing once memory has grown to what it takes.</summary>
+    public static void AssertAllocatesNothing(Action score)
+    {
+        Run(rounds: 200);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Run(rounds: 100);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        void Run(int rounds)
+        {
+            for (int round = 0; round < rounds; round++)
+                score();
+        }
+    }
+
     public static CtrCandidate[] Candidates(Request request) => request.Impressions.Select(impression => new CtrCandidate
     {
         ItemKeys = impression.SequenceKeys[..2],

@@ -108,16 +108,7 @@ public class UserStateTests
         UserState state = scorer.Encode(RandomScorer.History(request));
         CtrCandidate[] candidates = RandomScorer.Candidates(request);
         var scores = new float[candidates.Length];
-        Score(rounds: 200);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Score(rounds: 100);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-
-        void Score(int rounds)
-        {
-            for (int round = 0; round < rounds; round++)
-                scorer.Score(state, candidates, scores);
-        }
+        RandomScorer.AssertAllocatesNothing(() => scorer.Score(state, candidates, scores));
     }
 
     [Fact]

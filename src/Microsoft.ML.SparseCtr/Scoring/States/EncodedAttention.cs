@@ -105,11 +105,13 @@ internal unsafe ref struct EncodedAttention
             for (int i = 0; i < HeadDimension; i++)
                 self += to[i] * key[i];
             selves[row] = self;
+            // Queries of one time have one bias.
+            float* bias = logits + (long)row * width;
             if (row > 0 && Seen.RowOf(number) == Seen.RowOf(number - 1))
-                continue;
-            Seen.Row(Seen.RowOf(number)).WriteBias(coefficients, logits + (long)row * width, width);
+                new ReadOnlySpan<float>(bias - width, width).CopyTo(new Span<float>(bias, width));
+            else
+                Seen.Row(Seen.RowOf(number)).WriteBias(coefficients, bias, width);
         }
-        CopyBias(queries, logits);
         for (int branch = 0, column = 0; branch < Branches; column += History.WidthOf(branch++))
         {
             KeyColumns columns = History.ColumnsOf(Block, branch);
@@ -119,16 +121,16 @@ internal unsafe ref struct EncodedAttention
         for (int row = 0; row < queries.Count; row++)
         {
             float* gates = QueriesAndGates + (long)(queries.From + row) * QueryStride + Dimension + head;
-            float* logit = logits + (long)row * width;
-            for (int branch = 0; branch < Branches; logit += History.WidthOf(branch++))
+            for (int branch = 0, column = 0; branch < Branches; column += History.WidthOf(branch++))
             {
+                float* logit = logits + (long)row * width + column;
                 // Beside the columns there is the query itself, in the local branch, and the zero token in the others.
                 float oneMore = branch == Local ? selves[row] : 0;
                 float top = Largest(logit, History.WidthOf(branch), oneMore);
                 float gate = gates[branch * Heads], inverseSum = 1 / Exponentiate(logit, History.WidthOf(branch), oneMore, top);
                 float self = inverseSum * MathF.Exp(oneMore - top);
                 if (Record is not null && queries.From + row == 0)
-                    Write(Record, head, branch, logit, inverseSum, self, gate);
+                    Write(Record, head, branch, column, logit, inverseSum, self, gate);
                 CopyScaled(logit, gate * inverseSum, logit, History.WidthOf(branch));
                 if (branch == Local)
                     selves[row] = gate * self;
@@ -150,26 +152,12 @@ internal unsafe ref struct EncodedAttention
         }
     }
 
-    private readonly void Write(AttentionRecord record, int head, int branch, float* exponentials, float inverseSum, float self, float gate)
+    private readonly void Write(AttentionRecord record, int head, int branch, int first, float* exponentials, float inverseSum, float self, float gate)
     {
-        int first = 0;
-        for (int before = 0; before < branch; before++)
-            first += History.WidthOf(before);
         for (int i = 0; i < History.WidthOf(branch); i++)
             record.Weights[head, first + i] = exponentials[i] * inverseSum;
         record.Gates[branch, head] = gate;
         if (branch == Local)
             record.Selves[head] = self;
-    }
-
-    /// <summary>Queries of one time have one bias.</summary>
-    private readonly void CopyBias(Interval queries, float* logits)
-    {
-        int width = Seen.Width;
-        for (int row = 1; row < queries.Count; row++)
-        {
-            if (Seen.RowOf(queries.From + row) == Seen.RowOf(queries.From + row - 1))
-                new ReadOnlySpan<float>(logits + (long)(row - 1) * width, width).CopyTo(new Span<float>(logits + (long)row * width, width));
-        }
     }
 }

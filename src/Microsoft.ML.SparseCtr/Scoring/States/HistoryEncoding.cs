@@ -44,7 +44,7 @@ internal sealed unsafe class HistoryEncoding
     private readonly Queue<int>[] _transitionsOf;
     private readonly Stack<int> _freeTransitions = [];
 
-    private CausalBoundaries? _boundaries;
+    private readonly CausalBoundaries? _boundaries;
 
     /// <summary>How the events were cut; kept where an event can change it.</summary>
     private int[] _cut = [];
@@ -58,7 +58,8 @@ internal sealed unsafe class HistoryEncoding
         _sums = _columns.Select(_ => Array.Empty<float>()).ToArray();
         _eventsOf = new Interval[_shape.Chunks];
         _transitionsOf = Enumerable.Range(0, _shape.Chunks).Select(_ => new Queue<int>()).ToArray();
-        Clear();
+        if (_shape.Chunks > 0 && _shape.Chunking == ChunkingPolicy.Causal)
+            _boundaries = new CausalBoundaries(_shape.Chunks, options.HistoryLength);
     }
 
     /// <summary>Events that are encoded.</summary>
@@ -68,7 +69,8 @@ internal sealed unsafe class HistoryEncoding
     public int Width => WidthOf(Global) + WidthOf(Transition) + WidthOf(Local);
 
     /// <summary>Bytes of memory, about.</summary>
-    public long ByteSize => ObjectBytes * (1 + _columns.Length) + _shape.Chunks * ChunkBytes + _times.Sum(times => times.ByteSize) + _columns.Sum(block => block.Sum(columns => columns.ByteSize)) + _sums.Sum(sums => sums.LongLength * sizeof(float));
+    public long ByteSize => ObjectBytes * (1 + _columns.Length) + _shape.Chunks * ChunkBytes + _times.Sum(times => times.ByteSize)
+        + _columns.Sum(block => block.Sum(columns => columns.ByteSize)) + _sums.Sum(sums => sums.LongLength * sizeof(float));
 
     public int WidthOf(int branch) => _times[branch].Width;
 
@@ -98,7 +100,7 @@ internal sealed unsafe class HistoryEncoding
         _freeTransitions.Clear();
         foreach (Queue<int> transitions in _transitionsOf)
             transitions.Clear();
-        _boundaries = _shape.Chunks > 0 && _shape.Chunking == ChunkingPolicy.Causal ? new CausalBoundaries(_shape.Chunks, _options.HistoryLength) : null;
+        _boundaries?.Clear();
         foreach (ColumnTimes times in _times)
             times.Clear();
     }
