@@ -151,6 +151,26 @@ public class TensorTests
     }
 
     [Fact]
+    public void A_storage_begins_where_its_memory_does()
+    {
+        var x = arange(6, float32);
+        var part = x.slice(0, 2, 6, 2);
+        Assert.Equal(2, part.storage_offset());
+        Assert.Equal(new Memory(x).Begin, new Memory(part).Begin);
+        Assert.NotEqual(new Memory(x).Begin, new Memory(part.clone()).Begin);
+        Assert.Equal(2f, Marshal.PtrToStructure<float>(new Memory(part).Begin + 2 * sizeof(float)));
+    }
+
+    [Fact]
+    public void Memory_is_pinned_only_where_there_is_a_gpu()
+    {
+        var x = ones(3);
+        Assert.False(x.is_pinned());
+        if (cuda.is_available()) Assert.True(x.pin_memory().is_pinned());
+        else Assert.Throws<ExternalException>(() => x.pin_memory());
+    }
+
+    [Fact]
     public void Tensors_convert_between_element_types()
     {
         var x = V(1.7, 0);
@@ -291,5 +311,12 @@ public class TensorTests
         Assert.Equal((ScalarType.Int32, 3), (3.ToScalar().Type, 3.ToScalar().ToInt32()));
         Assert.Equal((ScalarType.Float64, 2.5, 2L), (2.5.ToScalar().Type, 2.5.ToScalar().ToDouble(), 2.5.ToScalar().ToInt64()));
         Assert.Equal((ScalarType.Bool, true, 1f), (true.ToScalar().Type, true.ToScalar().ToBoolean(), true.ToScalar().ToSingle()));
+    }
+
+    private sealed class Memory(Tensor tensor) : Storage(tensor)
+    {
+        public nint Begin => data_ptr();
+
+        public override int element_size() => (int)_tensor.ElementSize;
     }
 }

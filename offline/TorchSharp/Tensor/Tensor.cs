@@ -170,6 +170,9 @@ public static partial class torch
 
         public bool is_integral() => torch.is_integral(dtype);
 
+        /// <summary>Whether the memory is locked, so that a GPU can copy from it while the CPU goes on.</summary>
+        public bool is_pinned() => CallBool("is_pinned", this);
+
         public bool is_nonzero() => CallBool("is_nonzero", this);
 
         public TensorAccessor<T> data<T>() where T : unmanaged
@@ -228,6 +231,8 @@ public static partial class torch
         public Tensor bfloat16() => to_type(ScalarType.BFloat16);
         public Tensor @float() => to_type(ScalarType.Float32);
         public Tensor @double() => to_type(ScalarType.Float64);
+
+        public Tensor pin_memory() => Call("pin_memory", this);
 
         public Tensor clone() => Call("clone", this);
 

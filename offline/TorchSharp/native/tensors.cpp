@@ -4,6 +4,7 @@
 #include <ATen/TensorIndexing.h>
 #include <ATen/ops/from_blob.h>
 #include <torch/csrc/autograd/variable.h>
+#include <torch/library.h>
 
 using namespace shim;
 
@@ -58,6 +59,13 @@ SHIM_API int32_t torch_tensor_wrap(void* data, const int64_t* sizes, int32_t dim
     auto deleter = [=](void*) { release(owner); };
     *result = give(at::from_blob(data, at::IntArrayRef(sizes, dimensions), deleter, at::dtype(at::ScalarType(dtype))));
     return 0;
+  });
+}
+
+TORCH_LIBRARY_FRAGMENT(shim, library) {
+  // Where the memory under the tensor begins, as a number.
+  library.def("storage_data", [](const at::Tensor& tensor) {
+    return static_cast<int64_t>(reinterpret_cast<intptr_t>(tensor.storage().data_ptr().get()));
   });
 }
 
