@@ -48,9 +48,15 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     /// <returns>[tokens, d], or [candidates, d].</returns>
     public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
-        bool isFused = _implementation == AttentionImplementation.Fused && TensorMemory.IsDirect(x);
-        return _output.forward(isFused ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
+        bool isFused = _implementation == AttentionImplementation.Fused;
+        return _output.forward(
+            isFused && CudaKernels.Of(x) is not null && CudaEvoAttention.Supports(_headDimension) ? OnGpu(x, plan, candidatesOnly)
+            : isFused && TensorMemory.IsDirect(x) ? Fused(x, plan, candidatesOnly)
+            : Reference(x, plan.LayoutFor(x), candidatesOnly));
     }
+
+    private Tensor OnGpu(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => CudaEvoAttentionFunction.apply(
+        x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly, x.dtype);
 
     private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => EvoAttentionFunction.apply(
         x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);

@@ -37,6 +37,7 @@ internal sealed class EvoAttentionPlan : BatchPlan
 {
     private readonly RequestPlanner _planner;
     private EvoAttentionLayout? _layout;
+    private EvoAttentionTiles? _tiles;
 
     /// <summary>A plan of nothing yet, to be filled again and again (<see cref="Fill"/>).</summary>
     /// <param name="options">The policy, P, r, w, the time scale and the UTC offset.</param>
@@ -112,9 +113,17 @@ internal sealed class EvoAttentionPlan : BatchPlan
         return _layout;
     }
 
+    /// <summary>The same for the kernels of the GPU that the tokens are on, made at first use.</summary>
+    /// <param name="tokens">The tokens.</param>
+    /// <param name="tileRows">Queries, or keys, that a block computes at a time.</param>
+    public EvoAttentionTiles TilesFor(Tensor tokens, int tileRows) => _tiles ??= EvoAttentionTiles.Create(this, tileRows, tokens.device);
+
     /// <summary>Whether a chunk of a request grew out of the one before it.</summary>
     public bool Continues(int chunk, RequestPlan request)
         => chunk > request.Chunks.From && Chunks[chunk].From == Chunks[chunk - 1].From && Chunks[chunk].To >= Chunks[chunk - 1].To;
+
+    /// <summary>The behaviors of a chunk that are not in the one that it grew out of.</summary>
+    public Interval AddedTo(int chunk, RequestPlan request) => Continues(chunk, request) ? new(Chunks[chunk - 1].To, Chunks[chunk].To) : Chunks[chunk];
 
     /// <summary>
     /// Plans a batch: histories are cut as the policy says; behaviors see the chunks complete before their own and the last w behaviors up to
@@ -133,7 +142,7 @@ internal sealed class EvoAttentionPlan : BatchPlan
     public void Fill(ReadOnlySpan<Request> requests)
     {
         FillPasts(requests);
-        _layout = null;
+        (_layout, _tiles) = (null, null);
         if (Requests.Length != requests.Length)
             Requests = new RequestPlan[requests.Length];
         Queries = Room(Queries, TokenCount);

@@ -55,7 +55,7 @@ internal readonly unsafe struct RequestColumns
                 CopyScaled(sum - columnStride, 1, sum, width);
             else
                 new Span<float>(sum, width).Clear();
-            Interval added = AddedTo(chunk);
+            Interval added = _plan.AddedTo(chunk, _request);
             for (int token = added.From; token < added.To; token++)
                 AddScaled(tokens + (long)token * tokenStride, 1, sum, width);
             Copy(_plan.TransitionsOf(chunk), OfTransitions(chunk));
@@ -84,7 +84,7 @@ internal readonly unsafe struct RequestColumns
         for (int chunk = _request.Chunks.To - 1; chunk >= _request.Chunks.From; chunk--)
         {
             float* gradient = columns + (long)(chunk - _request.Chunks.From) * columnStride;
-            Interval added = AddedTo(chunk);
+            Interval added = _plan.AddedTo(chunk, _request);
             for (int token = added.From; token < added.To; token++)
                 AddScaled(gradient, 1, tokens + (long)token * tokenStride, width);
             if (_plan.Continues(chunk, _request))
@@ -100,8 +100,4 @@ internal readonly unsafe struct RequestColumns
                 AddScaled(columns + (long)(column + i) * columnStride, 1, tokens + (long)(range.From + i) * tokenStride, width);
         }
     }
-
-    /// <summary>The behaviors of a chunk that are not in the one that it grew out of.</summary>
-    private Interval AddedTo(int chunk)
-        => _plan.Continues(chunk, _request) ? new(_plan.Chunks[chunk - 1].To, _plan.Chunks[chunk].To) : _plan.Chunks[chunk];
 }

@@ -1,0 +1,213 @@
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.SparseCtr;
+
+/// <summary>
+/// EvoAttention on a GPU, from queries, the gates' logits, keys and values to what the heads put out, and the gradients of that: what EvoAttention.cu computes, of
+/// float32 or bfloat16 tensors.
+/// </summary>
+internal sealed class CudaEvoAttention
+{
+    /// <summary>The largest d_h for which a tile fits into a block's shared memory.</summary>
+    private const int LargestHeadDimension = 256;
+
+    private const int Threads = 128, Lanes = 8;
+    private const int Branches = EvoAttentionLayout.Branches;
+
+    private readonly CudaKernels _kernels;
+    private readonly CudaProgram _program;
+    private readonly EvoAttentionPlan _plan;
+    private readonly EvoAttentionTiles _tiles;
+    private readonly bool _candidatesOnly;
+    private readonly int _sharedBytes, _width;
+    private readonly long _queries;
+    private Parameters _parameters;
+
+    // Kept alive until all kernels have been launched.
+    private readonly List<Tensor> _used = [];
+
+    /// <param name="kernels">The GPU's kernels.</param>
+    /// <param name="plan">Who sees whom.</param>
+    /// <param name="candidatesOnly">Whether the candidates are the only queries.</param>
+    /// <param name="asked">[queries, d + 3·H] queries and the gates' logits.</param>
+    /// <param name="seen">[tokens, 2·d] keys and values.</param>
+    /// <param name="coefficients">[H, 3] RelTemporal's −a, b and c, float32.</param>
+    public CudaEvoAttention(CudaKernels kernels, EvoAttentionPlan plan, bool candidatesOnly, Tensor asked, Tensor seen, Tensor coefficients)
+    {
+        (_kernels, _plan, _candidatesOnly, _queries) = (kernels, plan, candidatesOnly, asked.shape[0]);
+        _width = (int)seen.shape[1];
+        int heads = (int)coefficients.shape[0], headDimension = _width / (2 * heads);
+        (int rows, int columns) = TileOf(headDimension);
+        _program = new CudaProgram("EvoAttention.cu", Threads,
+            ("HEAD_DIMENSION", headDimension), ("ROWS", rows), ("COLUMNS", columns), ("Number", asked.dtype == ScalarType.BFloat16 ? "bfloat16" : "float"));
+        _tiles = plan.TilesFor(seen, Threads / Lanes * rows);
+        // As EvoAttention.cu lays it out: two matrices of rows, two of columns and two of weights.
+        int stride = (headDimension + 7) / 8 * 8 + 4, tileRows = Threads / Lanes * rows, tileColumns = Lanes * columns;
+        _sharedBytes = 2 * sizeof(float) * ((tileRows + tileColumns) * stride + tileRows * (tileColumns + 4));
+
+        nint moments = DeviceMemory.AddressOf(_tiles.Moments), momentBytes = plan.TokenCount * sizeof(float);
+        _parameters = new Parameters
+        {
+            Queries = _tiles.AddressOf(EvoAttentionTiles.List.Queries),
+            Chunks = _tiles.AddressOf(EvoAttentionTiles.List.Chunks),
+            Added = _tiles.AddressOf(EvoAttentionTiles.List.Added),
+            RequestChunks = _tiles.AddressOf(EvoAttentionTiles.List.RequestChunks),
+            FirstTransition = _tiles.AddressOf(EvoAttentionTiles.List.FirstTransition),
+            TransitionToken = _tiles.AddressOf(EvoAttentionTiles.List.TransitionToken),
+            FirstUse = _tiles.AddressOf(EvoAttentionTiles.List.FirstUse),
+            Uses = _tiles.AddressOf(EvoAttentionTiles.List.Uses),
+            QueryTiles = _tiles.AddressOf(EvoAttentionTiles.List.QueryTiles) + (candidatesOnly ? _tiles.BehaviorTileCount * Marshal.SizeOf<Interval>() : 0),
+            KeyTiles = _tiles.AddressOf(EvoAttentionTiles.List.KeyTiles),
+            Seconds = DeviceMemory.AddressOf(_tiles.Seconds),
+            Cosine = moments,
+            Sine = moments + momentBytes,
+            Weekend = moments + 2 * momentBytes,
+            Tokens = plan.TokenCount,
+            Behaviors = plan.BehaviorCount,
+            ChunkCount = _tiles.ChunkCount,
+            TransitionCount = _tiles.TransitionCount,
+            Heads = heads,
+            Splits = _tiles.Splits,
+            FirstQuery = candidatesOnly ? plan.BehaviorCount : 0,
+            Branches = (int)plan.Options.Shape.Branches,
+            InverseTimeScale = (float)(1 / plan.Options.TimeScaleSeconds),
+            Coefficients = Use(coefficients),
+            Asked = Use(asked),
+            Seen = Use(seen),
+        };
+    }
+
+    /// <summary>Whether there is a kernel for heads of such a dimension.</summary>
+    public static bool Supports(int headDimension) => headDimension <= LargestHeadDimension;
+
+    /// <summary>Rows and columns of a tile that a thread computes: as many as its registers hold sums for.</summary>
+    private static (int Rows, int Columns) TileOf(int headDimension) => headDimension <= 64 ? (4, 4) : headDimension <= 128 ? (2, 4) : (1, 2);
+
+    private int Heads => _parameters.Heads;
+
+    /// <summary>Computes what the heads put out.</summary>
+    /// <param name="seen">[tokens, 2·d], as it was given.</param>
+    /// <param name="output">[queries, d] receives it.</param>
+    /// <returns>What the backward pass needs to know.</returns>
+    public Statistics Forward(Tensor seen, Tensor output)
+    {
+        Tensor chunkMeans = empty(new long[] { _tiles.ChunkCount, _width }, seen.dtype, seen.device);
+        Tensor chunkSums = empty(new long[] { _tiles.ChunkCount, _width }, float32, seen.device);
+        Tensor logSums = empty(new[] { _queries, Heads, Branches }, float32, seen.device);
+        (_parameters.ChunkMeans, _parameters.ChunkSums) = (Use(chunkMeans), Use(chunkSums));
+        (_parameters.LogSums, _parameters.Output) = (Use(logSums), Use(output));
+        const int columnsOfSums = 32;
+        Launch("sum_added", (_tiles.ChunkCount, Parts(columnsOfSums), 1));
+        Launch("finish_means", (_plan.Requests.Length, Parts(Threads), 1));
+        Launch("attend", (QueryTiles, Heads, 1), _sharedBytes);
+        End();
+        return new(chunkMeans, logSums);
+    }
+
+    /// <summary>Computes the gradients.</summary>
+    /// <param name="statistics">What <see cref="Forward"/> returned.</param>
+    /// <param name="outputGradient">[queries, d].</param>
+    /// <param name="askedGradient">[queries, d + 3·H] receives those of queries and the gates' logits.</param>
+    /// <param name="seenGradient">[tokens, 2·d] receives those of keys and values.</param>
+    /// <returns>[H, 3] those of the coefficients.</returns>
+    public Tensor Backward(Statistics statistics, Tensor outputGradient, Tensor askedGradient, Tensor seenGradient)
+    {
+        Device device = seenGradient.device;
+        Tensor coefficientGradients = empty(new long[] { QueryTiles, Heads, Branches }, float32, device);
+        Tensor gateGradients = empty(new[] { _queries, Heads, Branches }, float32, device);
+        Tensor tokenGradients = empty(new long[] { _plan.TokenCount, _width }, float32, device);
+        Tensor columnGradients = empty(new long[] { _tiles.Splits, _tiles.ChunkCount + _tiles.TransitionCount, _width }, float32, device);
+        (_parameters.ChunkMeans, _parameters.LogSums) = (Use(statistics.ChunkMeans), Use(statistics.LogSums));
+        (_parameters.OutputGradient, _parameters.AskedGradient) = (Use(outputGradient), Use(askedGradient));
+        (_parameters.CoefficientGradients, _parameters.GateGradients) = (Use(coefficientGradients), Use(gateGradients));
+        (_parameters.TokenGradients, _parameters.ColumnGradients) = (Use(tokenGradients), Use(columnGradients));
+        _parameters.SeenGradient = Use(seenGradient);
+        Launch("differentiate_queries", (QueryTiles, Heads, 1), _sharedBytes);
+        Launch("differentiate_keys", (_tiles.KeyTileCount, Heads, 1), _sharedBytes);
+        Launch("spread_chunks", (_plan.Requests.Length, Parts(Threads), 1));
+        Launch("collect_gradients", (_plan.TokenCount, Parts(Threads), 1));
+        End();
+        return coefficientGradients.sum([0]);
+    }
+
+    /// <summary>What the forward pass leaves for the backward pass.</summary>
+    /// <param name="ChunkMeans">[chunks, 2·d].</param>
+    /// <param name="LogSums">[queries, H, 3].</param>
+    public readonly record struct Statistics(Tensor ChunkMeans, Tensor LogSums);
+
+    private int QueryTiles => _tiles.QueryTileCount - (_candidatesOnly ? _tiles.BehaviorTileCount : 0);
+
+    /// <summary>Blocks among which the numbers of a row of keys and values are shared.</summary>
+    private int Parts(int numbersPerBlock) => (_width + numbersPerBlock - 1) / numbersPerBlock;
+
+    private nint Use(Tensor tensor)
+    {
+        _used.Add(tensor);
+        return DeviceMemory.AddressOf(tensor);
+    }
+
+    private void Launch(string kernel, (int, int, int) grid, int sharedBytes = 0) => _kernels.Launch(_program, kernel, grid, _parameters, sharedBytes);
+
+    private void End() => GC.KeepAlive(_used);
+
+    /// <summary>Attention, as EvoAttention.cu declares it.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Parameters
+    {
+        public nint Queries, Chunks, Added, RequestChunks, FirstTransition, TransitionToken, Seconds, Cosine, Sine, Weekend, FirstUse, Uses, QueryTiles, KeyTiles;
+        public int Tokens, Behaviors, ChunkCount, TransitionCount, Heads, Splits, FirstQuery, Branches;
+        public float InverseTimeScale;
+        public nint Coefficients, Asked, Seen, ChunkSums, ChunkMeans, Output, LogSums;
+        public nint OutputGradient, AskedGradient, SeenGradient, CoefficientGradients, GateGradients, TokenGradients, ColumnGradients;
+    }
+}
+
+/// <summary>
+/// <see cref="CudaEvoAttention"/> as a differentiable function of the tokens [tokens, d], the weights of query, key, value [d, d] and gate [3·H, d], and RelTemporal's
+/// coefficients [H, 3]; further of the plan, of whether the candidates are the only queries, and of the type that it computes in.
+/// </summary>
+internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<CudaEvoAttentionFunction>
+{
+    private const string PlanKey = "plan", CandidatesOnlyKey = "candidatesOnly";
+
+    public override string Name => nameof(CudaEvoAttention);
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    {
+        (EvoAttentionPlan plan, bool candidatesOnly, ScalarType type) = ((EvoAttentionPlan)vars[6], (bool)vars[7], (ScalarType)vars[8]);
+        Tensor x = ((Tensor)vars[0]).to(type), coefficients = (Tensor)vars[5];
+        Tensor queryAndGate = cat([(Tensor)vars[1], (Tensor)vars[4]], 0).to(type), keyAndValue = cat([(Tensor)vars[2], (Tensor)vars[3]], 0).to(type);
+        Tensor asked = Asking(x, plan, candidatesOnly).mm(queryAndGate.t()), seen = x.mm(keyAndValue.t());
+        Tensor output = empty(new[] { asked.shape[0], x.shape[1] }, type, x.device);
+        CudaEvoAttention.Statistics statistics = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients).Forward(seen, output);
+        ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, asked, seen, statistics.ChunkMeans, statistics.LogSums]);
+        ctx.save_data(PlanKey, plan);
+        ctx.save_data(CandidatesOnlyKey, candidatesOnly);
+        return output;
+    }
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        List<Tensor> saved = ctx.get_saved_variables();
+        (Tensor x, Tensor queryAndGate, Tensor keyAndValue, Tensor coefficients) = (saved[0], saved[1], saved[2], saved[3]);
+        (Tensor asked, Tensor seen, var statistics) = (saved[4], saved[5], new CudaEvoAttention.Statistics(saved[6], saved[7]));
+        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
+        (Tensor askedGradient, Tensor seenGradient) = (empty_like(asked), empty_like(seen));
+        Tensor coefficientGradient = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients)
+            .Backward(statistics, grad_output.to(asked.dtype).contiguous(), askedGradient, seenGradient);
+
+        long d = x.shape[1];
+        Tensor tokenGradient = seenGradient.mm(keyAndValue);
+        Asking(tokenGradient, plan, candidatesOnly).addmm_(askedGradient, queryAndGate);
+        Tensor askedWeights = askedGradient.t().mm(Asking(x, plan, candidatesOnly)).to(float32), seenWeights = seenGradient.t().mm(x).to(float32);
+        return
+        [
+            tokenGradient.to(float32), askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
+            askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!, null!,
+        ];
+    }
+
+    private static Tensor Asking(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)
+        => candidatesOnly ? tokens.narrow(0, plan.BehaviorCount, plan.CandidateCount) : tokens;
+}

@@ -1,0 +1,29 @@
+// What comes before every program: compiled by NVRTC, which knows no header but itself, or for an emulator, which brings its own KERNEL.
+
+// A kernel takes one structure, p, which .NET code declares alike.
+#ifndef KERNEL
+#define KERNEL(name, Parameters) extern "C" __global__ void __launch_bounds__(THREADS) name(const Parameters p)
+#endif
+
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
+// The upper half of a float.
+struct bfloat16 {
+  unsigned short bits;
+};
+
+__device__ __forceinline__ float to_float(float value) { return value; }
+
+__device__ __forceinline__ float to_float(bfloat16 value) { return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
+
+__device__ __forceinline__ void store(float* to, float value) { *to = value; }
+
+// Rounds to the nearest, ties to even; what is not a number stays none.
+__device__ __forceinline__ void store(bfloat16* to, float value) {
+  const unsigned bits = __float_as_uint(value);
+  to->bits = value != value ? 0x7fff : static_cast<unsigned short>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+__device__ __forceinline__ int divide_up(int number, int by) { return (number + by - 1) / by; }
