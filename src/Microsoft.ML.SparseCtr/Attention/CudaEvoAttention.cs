@@ -63,7 +63,6 @@ internal sealed class CudaEvoAttention
             Cosine = moments,
             Sine = moments + momentBytes,
             Weekend = moments + 2 * momentBytes,
-            Tokens = plan.TokenCount,
             Behaviors = plan.BehaviorCount,
             ChunkCount = _tiles.ChunkCount,
             TransitionCount = _tiles.TransitionCount,
@@ -78,8 +77,9 @@ internal sealed class CudaEvoAttention
         };
     }
 
-    /// <summary>Whether there is a kernel for heads of such a dimension.</summary>
-    public static bool Supports(int headDimension) => headDimension <= LargestHeadDimension;
+    /// <summary>Whether there are kernels for tokens, by where they are and what type they have, with heads of such a dimension.</summary>
+    public static bool Supports(Tensor tokens, int headDimension)
+        => CudaKernels.Of(tokens) is not null && tokens.dtype == float32 && headDimension <= LargestHeadDimension;
 
     /// <summary>Rows and columns of a tile that a thread computes: as many as its registers hold sums for.</summary>
     private static (int Rows, int Columns) TileOf(int headDimension) => headDimension <= 64 ? (4, 4) : headDimension <= 128 ? (2, 4) : (1, 2);
@@ -94,15 +94,16 @@ internal sealed class CudaEvoAttention
     {
         Tensor chunkMeans = empty(new long[] { _tiles.ChunkCount, _width }, seen.dtype, seen.device);
         Tensor chunkSums = empty(new long[] { _tiles.ChunkCount, _width }, float32, seen.device);
+        Tensor branchOutputs = empty(new long[] { _queries, Branches, _width / 2 }, seen.dtype, seen.device);
         Tensor logSums = empty(new[] { _queries, Heads, Branches }, float32, seen.device);
         (_parameters.ChunkMeans, _parameters.ChunkSums) = (Use(chunkMeans), Use(chunkSums));
-        (_parameters.LogSums, _parameters.Output) = (Use(logSums), Use(output));
+        (_parameters.BranchOutputs, _parameters.LogSums, _parameters.Output) = (Use(branchOutputs), Use(logSums), Use(output));
         const int columnsOfSums = 32;
         Launch("sum_added", (_tiles.ChunkCount, Parts(columnsOfSums), 1));
         Launch("finish_means", (_plan.Requests.Length, Parts(Threads), 1));
         Launch("attend", (QueryTiles, Heads, 1), _sharedBytes);
         End();
-        return new(chunkMeans, logSums);
+        return new(chunkMeans, branchOutputs, logSums);
     }
 
     /// <summary>Computes the gradients.</summary>
@@ -118,7 +119,8 @@ internal sealed class CudaEvoAttention
         Tensor gateGradients = empty(new[] { _queries, Heads, Branches }, float32, device);
         Tensor tokenGradients = empty(new long[] { _plan.TokenCount, _width }, float32, device);
         Tensor columnGradients = empty(new long[] { _tiles.Splits, _tiles.ChunkCount + _tiles.TransitionCount, _width }, float32, device);
-        (_parameters.ChunkMeans, _parameters.LogSums) = (Use(statistics.ChunkMeans), Use(statistics.LogSums));
+        (_parameters.ChunkMeans, _parameters.BranchOutputs) = (Use(statistics.ChunkMeans), Use(statistics.BranchOutputs));
+        _parameters.LogSums = Use(statistics.LogSums);
         (_parameters.OutputGradient, _parameters.AskedGradient) = (Use(outputGradient), Use(askedGradient));
         (_parameters.CoefficientGradients, _parameters.GateGradients) = (Use(coefficientGradients), Use(gateGradients));
         (_parameters.TokenGradients, _parameters.ColumnGradients) = (Use(tokenGradients), Use(columnGradients));
@@ -133,8 +135,9 @@ internal sealed class CudaEvoAttention
 
     /// <summary>What the forward pass leaves for the backward pass.</summary>
     /// <param name="ChunkMeans">[chunks, 2·d].</param>
+    /// <param name="BranchOutputs">[queries, 3, d].</param>
     /// <param name="LogSums">[queries, H, 3].</param>
-    public readonly record struct Statistics(Tensor ChunkMeans, Tensor LogSums);
+    public readonly record struct Statistics(Tensor ChunkMeans, Tensor BranchOutputs, Tensor LogSums);
 
     private int QueryTiles => _tiles.QueryTileCount - (_candidatesOnly ? _tiles.BehaviorTileCount : 0);
 
@@ -156,9 +159,9 @@ internal sealed class CudaEvoAttention
     private struct Parameters
     {
         public nint Queries, Chunks, Added, RequestChunks, FirstTransition, TransitionToken, Seconds, Cosine, Sine, Weekend, FirstUse, Uses, QueryTiles, KeyTiles;
-        public int Tokens, Behaviors, ChunkCount, TransitionCount, Heads, Splits, FirstQuery, Branches;
+        public int Behaviors, ChunkCount, TransitionCount, Heads, Splits, FirstQuery, Branches;
         public float InverseTimeScale;
-        public nint Coefficients, Asked, Seen, ChunkSums, ChunkMeans, Output, LogSums;
+        public nint Coefficients, Asked, Seen, ChunkSums, ChunkMeans, BranchOutputs, Output, LogSums;
         public nint OutputGradient, AskedGradient, SeenGradient, CoefficientGradients, GateGradients, TokenGradients, ColumnGradients;
     }
 }
@@ -181,7 +184,7 @@ internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<C
         Tensor asked = Asking(x, plan, candidatesOnly).mm(queryAndGate.t()), seen = x.mm(keyAndValue.t());
         Tensor output = empty(new[] { asked.shape[0], x.shape[1] }, type, x.device);
         CudaEvoAttention.Statistics statistics = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients).Forward(seen, output);
-        ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, asked, seen, statistics.ChunkMeans, statistics.LogSums]);
+        ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, asked, seen, statistics.ChunkMeans, statistics.BranchOutputs, statistics.LogSums]);
         ctx.save_data(PlanKey, plan);
         ctx.save_data(CandidatesOnlyKey, candidatesOnly);
         return output;
@@ -191,7 +194,7 @@ internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<C
     {
         List<Tensor> saved = ctx.get_saved_variables();
         (Tensor x, Tensor queryAndGate, Tensor keyAndValue, Tensor coefficients) = (saved[0], saved[1], saved[2], saved[3]);
-        (Tensor asked, Tensor seen, var statistics) = (saved[4], saved[5], new CudaEvoAttention.Statistics(saved[6], saved[7]));
+        (Tensor asked, Tensor seen, var statistics) = (saved[4], saved[5], new CudaEvoAttention.Statistics(saved[6], saved[7], saved[8]));
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
         (Tensor askedGradient, Tensor seenGradient) = (empty_like(asked), empty_like(seen));
         Tensor coefficientGradient = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients)

@@ -14,7 +14,7 @@ namespace Microsoft.ML.SparseCtr;
 /// the first two with the zero token p_0 beside them, and sums the three by gates of its own, per head:
 /// out_i = Σ_branch σ(W_g x_i)_{branch,head} · A_branch(i).
 /// <para>
-/// It is written twice: fused, in <see cref="EvoAttentionKernel"/>, and here in plain tensor operators, the reference that faster
+/// It is written three times: fused, in <see cref="EvoAttentionKernel"/> and for GPUs in <see cref="CudaEvoAttention"/>, and here in plain tensor operators, the reference that faster
 /// implementations are held to.
 /// </para>
 /// </summary>
@@ -28,11 +28,13 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     private readonly int _headDimension;
     private readonly AttentionImplementation _implementation;
     private readonly AttentionShape _shape;
+    private readonly ScalarType _typeOnGpu;
 
     public EvoAttention(SelfAttentionOptions options) : base(nameof(EvoAttention))
     {
         int d = options.ModelDimension;
         (_implementation, _shape) = (options.AttentionImplementation, options.Shape);
+        _typeOnGpu = options.MixedPrecision ? bfloat16 : float32;
         (_heads, _headDimension) = (options.NumberOfHeads, d / options.NumberOfHeads);
         register_module("query", _query = nn.Linear(d, d, hasBias: false));
         register_module("key", _key = nn.Linear(d, d, hasBias: false));
@@ -49,14 +51,16 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
         bool isFused = _implementation == AttentionImplementation.Fused;
-        return _output.forward(
-            isFused && CudaKernels.Of(x) is not null && CudaEvoAttention.Supports(_headDimension) ? OnGpu(x, plan, candidatesOnly)
-            : isFused && TensorMemory.IsDirect(x) ? Fused(x, plan, candidatesOnly)
-            : Reference(x, plan.LayoutFor(x), candidatesOnly));
+        return isFused && CudaEvoAttention.Supports(x, _headDimension) ? OnGpu(x, plan, candidatesOnly)
+            : _output.forward(isFused && TensorMemory.IsDirect(x) ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
     }
 
-    private Tensor OnGpu(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => CudaEvoAttentionFunction.apply(
-        x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly, x.dtype);
+    private Tensor OnGpu(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
+    {
+        Tensor attended = CudaEvoAttentionFunction.apply(
+            x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly, _typeOnGpu);
+        return nn.functional.linear(attended, _output.weight.to(_typeOnGpu));
+    }
 
     private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => EvoAttentionFunction.apply(
         x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);

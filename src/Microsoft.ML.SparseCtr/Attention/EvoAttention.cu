@@ -48,7 +48,7 @@ struct Attention {
   const int *first_use, *uses;
   const Interval* query_tiles;
   const KeyTile* key_tiles;
-  int tokens, behaviors, chunk_count, transition_count, heads, splits;
+  int behaviors, chunk_count, transition_count, heads, splits;
   int first_query;  // The tokens before it are no queries.
   int branches;     // Bit by bit, those that there are.
   float inverse_time_scale;
@@ -58,6 +58,7 @@ struct Attention {
   const Number* seen;         // [tokens, 2 d] keys and values
   float* chunk_sums;          // [chunks, 2 d]
   Number* chunk_means;        // [chunks, 2 d]
+  Number* branch_outputs;     // [queries, 3, d] what each branch attended to, before its gate
   Number* output;             // [queries, d]
   float* log_sums;            // [queries, heads, 3] logarithms of the sums of exponentials
 
@@ -235,6 +236,10 @@ __device__ long long statistic_of(const Attention& p, int token, int head, int b
   return (static_cast<long long>(token - p.first_query) * p.heads + head) * Branches + branch;
 }
 
+__device__ Number* branch_output_of(const Attention& p, int token, int head, int branch) {
+  return p.branch_outputs + (static_cast<long long>(token - p.first_query) * Branches + branch) * dimension_of(p) + head * HEAD_DIMENSION;
+}
+
 __device__ float gate_of(const Attention& p, int token, int head, int branch) {
   return 1 / (1 + __expf(-to_float(query_of(p, token)[dimension_of(p) + branch * p.heads + head])));
 }
@@ -385,6 +390,7 @@ KERNEL(attend, Attention) {
       const float share = gate_of(p, query, head, branch) / sum[i];
 #pragma unroll
       for (int v = 0; v < Vectors; v++) add_scaled(total[i][v], share, mean[i][v]);
+      store_row(mean[i], 1 / sum[i], branch_output_of(p, query, head, branch));
       if (lane() == 0) p.log_sums[statistic_of(p, query, head, branch)] = top[i] + __logf(sum[i]);
     }
   }
@@ -397,8 +403,8 @@ KERNEL(attend, Attention) {
 
 // --- backward -------------------------------------------------------------------------------------------------------------------------------
 //
-// With p = softmax(s), y = sum_j p_j v_j and the output g y, and P_j the gradient of the output times v_j, the gradient of g is D = sum_j p_j P_j, and that of s_j is
-// g p_j (P_j - D).
+// With p = softmax(s), y = sum_j p_j v_j and the output g y, and P_j the gradient of the output times v_j, the gradient of g is D = sum_j p_j P_j, which is that of the
+// output times y, and the gradient of s_j is g p_j (P_j - D).
 
 // Gradients of queries and gates, and each block's share of those of the coefficients: a block for each tile of queries and each head.
 KERNEL(differentiate_queries, Attention) {
@@ -409,7 +415,7 @@ KERNEL(differentiate_queries, Attention) {
   __shared__ float shares[THREADS / Lanes][3];
   float* shared = reinterpret_cast<float*>(memory);
   float *asked = row_matrix(shared, 0), *given = row_matrix(shared, 1), *keys = column_matrix(shared, 0), *values = column_matrix(shared, 1);
-  float *weights = weight_matrix(shared, 0), *weighted = weight_matrix(shared, 1);
+  float* slopes = weight_matrix(shared, 0);
   const Interval queries = p.query_tiles[blockIdx.x];
   const int head = blockIdx.y, d = dimension_of(p);
   const Coefficients coefficients = coefficients_of(p, head);
@@ -417,23 +423,27 @@ KERNEL(differentiate_queries, Attention) {
   load(given, TileRows, queries.to - queries.from, 1,
        [&](int row) { return p.output_gradient + static_cast<long long>(queries.from + row - p.first_query) * d + head * HEAD_DIMENSION; });
 
-  // Over the keys of a branch: the sums of p_j P_j k_j and of p_j k_j, of which the gradient is made once D is known.
-  float4 total[ROWS][Vectors], first_sum[ROWS][Vectors], second_sum[ROWS][Vectors];
+  __syncthreads();
+  float4 total[ROWS][Vectors];
   clear(total);
   Features share = {0, 0, 0};
   for (int branch = 0; branch < Branches; branch++) {
     const bool is_there = p.branches >> branch & 1;
-    float log_sum[ROWS], delta[ROWS];
-    Features first_features[ROWS], second_features[ROWS];
+    float gate[ROWS], log_sum[ROWS], delta[ROWS];
 #pragma unroll
     for (int i = 0; i < ROWS; i++) {
       const int query = queries.from + row_of(i);
-      log_sum[i] = is_there && query < queries.to ? p.log_sums[statistic_of(p, query, head, branch)] : 0;
-      delta[i] = 0;
-      first_features[i] = second_features[i] = {0, 0, 0};
+      const bool is_query = query < queries.to;
+      gate[i] = is_query ? gate_of(p, query, head, branch) : 0;
+      log_sum[i] = is_query && is_there ? p.log_sums[statistic_of(p, query, head, branch)] : 0;
+      float product = 0;
+      for (int place = lane(); place < HEAD_DIMENSION && is_query && is_there; place += Lanes)
+        product = fmaf(given[row_of(i) * Stride + place], to_float(branch_output_of(p, query, head, branch)[place]), product);
+      delta[i] = row_sum(product);
+      if (lane() > 0 || !is_query) continue;
+      p.gate_gradients[statistic_of(p, query, head, branch)] = delta[i];
+      store(p.asked_gradient + (query_of(p, query) - p.asked) + d + branch * p.heads + head, delta[i] * gate[i] * (1 - gate[i]));
     }
-    clear(first_sum);
-    clear(second_sum);
     for (int kind = 0; kind < Kinds && is_there; kind++) {
       const Interval all = find_seen(p, queries, branch, kind, seen, bounds);
       for (int first = all.from; first < all.to; first += TileColumns) {
@@ -448,45 +458,18 @@ KERNEL(differentiate_queries, Attention) {
 #pragma unroll
           for (int j = 0; j < COLUMNS; j++) {
             const int column = column_of(j);
-            float weight = 0, product = 0;
+            float slope = 0;
             if (seen[row].has(first + column)) {
               const Features f = features_of(p, query_moments[row], key_moments[column]);
-              weight = __expf(logits[i][j] + bias_of(coefficients, f) - log_sum[i]);
-              product = weight * gradients[i][j];
-              delta[i] += product;
-              first_features[i] = {fmaf(product, f.log, first_features[i].log), fmaf(product, f.hour, first_features[i].hour),
-                                   fmaf(product, f.weekend, first_features[i].weekend)};
-              second_features[i] = {fmaf(weight, f.log, second_features[i].log), fmaf(weight, f.hour, second_features[i].hour),
-                                    fmaf(weight, f.weekend, second_features[i].weekend)};
+              slope = gate[i] * __expf(logits[i][j] + bias_of(coefficients, f) - log_sum[i]) * (gradients[i][j] - delta[i]);
+              share = {fmaf(slope, f.log, share.log), fmaf(slope, f.hour, share.hour), fmaf(slope, f.weekend, share.weekend)};
             }
-            weights[row * WeightStride + column] = weight;
-            weighted[row * WeightStride + column] = product;
+            slopes[row * WeightStride + column] = slope;
           }
         }
         __syncthreads();
-        add_weighted(weighted, keys, first_sum);
-        add_weighted(weights, keys, second_sum);
+        add_weighted(slopes, keys, total);
         __syncthreads();
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < ROWS; i++) {
-      // Also for rows without a query: all threads of a warp have to take part in sums.
-      const float D = row_sum(delta[i]);
-      const int query = queries.from + row_of(i);
-      if (query >= queries.to) continue;
-      const float gate = gate_of(p, query, head, branch);
-#pragma unroll
-      for (int v = 0; v < Vectors; v++) {
-        add_scaled(total[i][v], gate, first_sum[i][v]);
-        add_scaled(total[i][v], -gate * D, second_sum[i][v]);
-      }
-      share.log += gate * (first_features[i].log - D * second_features[i].log);
-      share.hour += gate * (first_features[i].hour - D * second_features[i].hour);
-      share.weekend += gate * (first_features[i].weekend - D * second_features[i].weekend);
-      if (lane() == 0) {
-        p.gate_gradients[statistic_of(p, query, head, branch)] = D;
-        store(p.asked_gradient + (query_of(p, query) - p.asked) + d + branch * p.heads + head, D * gate * (1 - gate));
       }
     }
   }

@@ -29,6 +29,13 @@ public abstract record SelfAttentionOptions : CtrTrainerOptions
     /// <summary>How attention is computed in training. Both ways compute the same, up to rounding. Default: fused.</summary>
     public AttentionImplementation AttentionImplementation { get; set; }
 
+    /// <summary>
+    /// Whether a GPU computes attention and the products of the blocks' matrices of numbers that are rounded to bfloat16 (float32's range, three digits): that is what its
+    /// tensor cores are for, and takes half the memory. Sums, weights, their updates and what goes from block to block stay float32. It does nothing on the CPU, nor for
+    /// the saved model. Default: false.
+    /// </summary>
+    public bool MixedPrecision { get; set; }
+
     /// <summary>The terms of RelTemporal's bias. Default: all three.</summary>
     public TemporalTerms TemporalTerms { get; set; } = TemporalTerms.All;
 

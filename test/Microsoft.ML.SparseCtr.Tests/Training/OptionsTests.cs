@@ -49,13 +49,13 @@ public class OptionsTests
     [InlineData("DenseAttention", SelfAttention)]
     [InlineData("Eta", "FingerprintBits, LocalWindow, RetrievedBehaviors, " + All)]
     [InlineData("TargetAttention", "LocalWindow, " + All)]
-    public void The_options_of_format_version_3_are_these(string trainer, string names)
+    public void The_options_of_format_version_4_are_these(string trainer, string names)
         => Assert.Equal(names.Split(", ").Order(), Saved(TinyClicks.Options(trainer).GetType()).Select(option => option.Name).Order());
 
     /// <summary>Where a training writes what is its own business alone.</summary>
     private static IEnumerable<PropertyInfo> Saved(Type options) => options.GetProperties().Where(option => option.GetCustomAttribute<JsonIgnoreAttribute>() is null);
 
-    private const string SelfAttention = "AttentionImplementation, FeedForwardDimension, NumberOfBlocks, TemporalTerms, TimeScaleSeconds, UtcOffsetHours, " + All;
+    private const string SelfAttention = "AttentionImplementation, FeedForwardDimension, MixedPrecision, NumberOfBlocks, TemporalTerms, TimeScaleSeconds, UtcOffsetHours, " + All;
 
     private const string All = "BatchSize, CandidateColumnNames, Dropout, EarlyStoppingPatience, EmbeddingDimension, EmbeddingOptimizer, GradientClipping, HeadDimension, "
         + "HistoryColumnNames, HistoryItemColumnName, HistoryLength, HistoryStride, HistoryTimestampColumnName, ItemColumnName, ItemDropout, LabelColumnName, "
