@@ -42,7 +42,7 @@ internal sealed unsafe class StateStream(Stream stream, bool isReading)
         Carry(values.AsSpan());
     }
 
-    /// <summary>Carries the elements of a tensor of floats, wherever it is.</summary>
+    /// <summary>Carries the elements of a tensor of floating-point numbers as float32, wherever it is: what was written from one device is read to any.</summary>
     public void Carry(Tensor values)
     {
         if (TensorMemory.IsDirect(values) && values.is_contiguous())
@@ -53,7 +53,7 @@ internal sealed unsafe class StateStream(Stream stream, bool isReading)
         }
         using IDisposable noGradient = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor copy = values.cpu().contiguous();
+        Tensor copy = values.to(ScalarType.Float32, CPU).contiguous();
         Carry(TensorMemory.Floats(copy), copy.numel());
         if (isReading)
             values.copy_(copy);

@@ -8,14 +8,13 @@ namespace Microsoft.ML.SparseCtr;
 internal sealed class Checkpoint(string path)
 {
     /// <summary>To be raised with every change of what the state is made of.</summary>
-    private const int FormatVersion = 1;
+    private const int FormatVersion = 2;
 
-    /// <summary>What tells one training from another, as far as can be told without comparing the rows.</summary>
+    /// <summary>What tells one training from another, as far as can be told without comparing the rows. Any device may go on with a training.</summary>
     /// <param name="summary">What is known of the training data, and the options.</param>
     /// <param name="seed">The seed that was asked for.</param>
-    /// <param name="device">The device.</param>
     /// <param name="hasValidationData">Whether there are other rows to validate on.</param>
-    public static JsonObject Describe(DataSummary summary, int? seed, string device, bool hasValidationData)
+    public static JsonObject Describe(DataSummary summary, int? seed, bool hasValidationData)
     {
         using var config = new StringWriter();
         ModelFile.WriteConfig(summary.Config, config);
@@ -23,7 +22,6 @@ internal sealed class Checkpoint(string path)
         {
             ["checkpointVersion"] = FormatVersion,
             ["seed"] = seed,
-            ["device"] = device,
             ["model"] = JsonNode.Parse(config.ToString()),
             ["hasValidationData"] = hasValidationData,
             ["trainingRequests"] = summary.TrainingRequests,

@@ -56,7 +56,8 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
     /// <exception cref="InvalidOperationException">
     /// There are no rows to train on; or a row's history is not in ascending order, later than the row, or of unequal lengths; or columns that
     /// share embeddings have different keys; or training diverged; or <see cref="CtrTrainerOptions.CheckpointPath"/> is of another training: the message
-    /// says what differs.
+    /// says what differs; or the GPU that MLContext.GpuDeviceId names is not there, and MLContext.FallbackToCpu is not set; or there is not enough memory:
+    /// the message says which options to lower.
     /// </exception>
     /// <exception cref="FormatException"><see cref="CtrTrainerOptions.CheckpointPath"/> is no checkpoint, or a damaged one.</exception>
     /// <exception cref="IOException">A checkpoint cannot be written; the one before is left as it is.</exception>
@@ -77,8 +78,16 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
         Checkpoint? checkpoint = _options.CheckpointPath is { } path ? new Checkpoint(path) : null;
 
         var run = new TrainingRun(_host, channel, config, seed, device, _progress ?? Trial?.Progress, Trial, checkpoint, _cancellationToken);
-        using CtrNetwork network = run.Train(trainData, validationData);
-        var model = new CtrTransformer(_host, ScoringNetwork.Create(network.Config, network.CopyWeights()));
+        CtrTransformer model;
+        try
+        {
+            using CtrNetwork network = run.Train(trainData, validationData);
+            model = new CtrTransformer(_host, ScoringNetwork.Create(network.Config, network.CopyWeights()));
+        }
+        catch (Exception exception) when (OutOfMemory.IsReasonOf(exception))
+        {
+            throw _host.Process(OutOfMemory.Explain(exception, _options, device));
+        }
         // A trial is not finished before it is measured and saved.
         if (Trial is null)
             checkpoint?.Delete();

@@ -179,9 +179,10 @@ public abstract record CtrTrainerOptions
     public int? Seed { get; set; }
 
     /// <summary>
-    /// A file from which Fit goes on where it was interrupted, by an end of the process too: with the same data, options and seed, and on the CPU the same number of
-    /// threads, the model is the one that it would have been, to the last bit. It is written during training, as a whole or not at all, and deleted at the
-    /// end. Its folder must exist. Null, the default, writes none; a sweep's trials (<see cref="SweepTrials"/>) have their own, in the sweep's folder.
+    /// A file from which Fit goes on where it was interrupted, by an end of the process too. On the CPU, with the same data, options, seed and number of
+    /// threads, the model is the one that it would have been, to the last bit; on a GPU as far as its operators give the same result every time. A training
+    /// may also go on on another device than it began on, with the same weights and moments, though not with the same dropout and rounding.
+    /// It is written during training, as a whole or not at all, and deleted at the end. Its folder must exist. Null, the default, writes none; a sweep's trials (<see cref="SweepTrials"/>) have their own, in the sweep's folder.
     /// </summary>
     [JsonIgnore]
     public string? CheckpointPath { get; set; }

@@ -4,7 +4,7 @@ using TorchSharp;
 
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>Chooses where to train, as ML.NET's own deep-learning trainers do.</summary>
+/// <summary>Chooses where to train, as ML.NET's own deep-learning trainers do, which take the first GPU for any, though.</summary>
 internal static class Devices
 {
     /// <summary>
@@ -14,10 +14,12 @@ internal static class Devices
     {
         if (MLNetInternals.GpuDeviceIdOf(host) is not int gpu)
             return torch.CPU;
-        if (gpu >= 0 && torch.cuda.is_available() && gpu < torch.cuda.device_count())
+        int count = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
+        if (gpu >= 0 && gpu < count)
             return torch.device(DeviceType.CUDA, gpu);
 
-        string problem = $"GPU {gpu} (MLContext.GpuDeviceId) is not available: libtorch sees {(torch.cuda.is_available() ? torch.cuda.device_count() : 0)} CUDA devices.";
+        string problem = $"GPU {gpu} (MLContext.GpuDeviceId) is not available: libtorch sees {count} CUDA devices"
+            + (count == 0 ? ", and none without the package TorchSharp-cuda-linux or TorchSharp-cuda-windows." : ".");
         if (!MLNetInternals.FallsBackToCpu(host))
             throw host.Process(new InvalidOperationException(problem + " Set MLContext.FallbackToCpu to train on the CPU instead."));
         channel.Warning(MessageSensitivity.None, problem + " Training on the CPU.");

@@ -54,7 +54,7 @@ internal sealed class TrainingRun(
         validation = validation?.JoinByHistory(_options.ShufflePoolSize, _options.CanShareHistories);
 
         using var threads = new ThreadCount(_threadsAskedFor ?? Environment.ProcessorCount);
-        JsonObject training = Checkpoint.Describe(summary, askedSeed, device.type.ToString(), validationData is not null);
+        JsonObject training = Checkpoint.Describe(summary, askedSeed, validationData is not null);
         int? begunWith = checkpoint?.FindSeed(training);
         int seed = begunWith ?? askedSeed ?? Random.Shared.Next();
         manual_seed(seed);
@@ -186,7 +186,11 @@ internal sealed class TrainingRun(
     private double Step(CtrNetwork network, NetworkOptimizer optimizer, double learningRate, List<PackedBatch> batch)
     {
         int rows = batch.Sum(part => part.Plan.CandidateCount);
-        double lossSum = 0;
+        using DisposeScope step = NewDisposeScope();
+        // TorchSharp gives no way to the state of a GPU's random numbers: they begin anew with one of the CPU's, whose state a checkpoint has.
+        if (device.type == DeviceType.CUDA)
+            cuda.manual_seed_all(randint(long.MaxValue, new long[] { 1 }).item<long>());
+        var losses = new List<Tensor>();
         optimizer.ClearGradients();
         foreach (PackedBatch part in batch)
         {
@@ -195,10 +199,11 @@ internal sealed class TrainingRun(
             using DisposeScope scope = NewDisposeScope();
             Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(part), part.Labels, reduction: nn.Reduction.Sum);
             optimizer.Backward(loss / rows);
-            lossSum += loss.item<float>();
+            losses.Add(loss.detach().MoveToOuterDisposeScope());
         }
         optimizer.Step(learningRate);
-        return lossSum;
+        // Not before: to read a number is to wait for a GPU that computes it.
+        return losses.Sum(loss => (double)loss.item<float>());
     }
 
     private double ValidationAuc(CtrNetwork network, IEnumerable<Request> requests)
@@ -207,11 +212,12 @@ internal sealed class TrainingRun(
         var scores = new List<float>();
         var labels = new List<bool>();
         using IDisposable noGradient = no_grad();
-        foreach (List<Request> part in requests.InPasses().OnItsOwnThread(BatchesAhead))
+        IEnumerable<(List<Request>, PackedBatch)> batches = requests.InPasses().Select(part => (part, PackedBatch.Create(part, network, device)));
+        foreach ((List<Request> part, PackedBatch batch) in batches.OnItsOwnThread(BatchesAhead))
         {
             CheckCanceled();
             using DisposeScope scope = NewDisposeScope();
-            using PackedBatch batch = PackedBatch.Create(part, network, device);
+            using PackedBatch used = batch;
             ChooseThreads(batch);
             scores.AddRange(network.forward(batch).cpu().data<float>().ToArray());
             labels.AddRange(part.SelectMany(request => request.Impressions).Select(impression => impression.Label == 1));

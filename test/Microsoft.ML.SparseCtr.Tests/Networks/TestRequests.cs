@@ -125,9 +125,9 @@ internal static class TestRequests
     {
         using IDisposable noGradient = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
-        torch.ScalarType dtype = network.parameters().First().dtype;
-        using PackedBatch batch = PackedBatch.Create(requests, network, torch.CPU, dtype);
-        return network.forward(batch).to(torch.float64).data<double>().ToArray();
+        torch.Tensor weights = network.parameters().First();
+        using PackedBatch batch = PackedBatch.Create(requests, network, weights.device, weights.dtype);
+        return network.forward(batch).to(torch.float64, torch.CPU).data<double>().ToArray();
     }
 
     /// <summary>The mean loss of all candidates.</summary>

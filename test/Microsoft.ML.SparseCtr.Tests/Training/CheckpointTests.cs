@@ -146,6 +146,15 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void A_checkpoint_does_not_say_on_which_device_it_was_written()
+    {
+        Begun();
+        string text = Encoding.UTF8.GetString(File.ReadAllBytes(CheckpointPath));
+        Assert.Contains("\"seed\":7", text);
+        Assert.DoesNotContain("device", text, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
     public void A_damaged_checkpoint_is_refused_and_left_as_it_is()
     {
         CtrTrainerOptions options = Begun();

@@ -111,28 +111,6 @@ public class SparseCtrTrainerTests(TrainedModel trained) : IClassFixture<Trained
         Assert.Throws<OperationCanceledException>(() => TinyClicks.Keys(_mlContext).Append(trainer).Fit(TinyClicks.View(_mlContext, TinyClicks.Rows(400))));
     }
 
-    [SkippableFact]
-    public void A_GPU_that_is_not_there_is_an_error_unless_the_CPU_may_stand_in()
-    {
-        Skip.If(TorchSharp.torch.cuda.is_available(), "this machine has a GPU");
-        TinyClicks.Row[] rows = TinyClicks.Rows(100);
-        SparseCtrTrainer.Options options = TinyClicks.Options();
-        options.NumberOfEpochs = 1;
-
-        var strict = new MLContext(1) { GpuDeviceId = 0 };
-        Assert.Contains("GPU 0", Assert.Throws<InvalidOperationException>(() => TinyClicks.Fit(strict, rows, options)).Message);
-
-        var lenient = new MLContext(1) { GpuDeviceId = 0, FallbackToCpu = true };
-        var warnings = new List<string>();
-        lenient.Log += (_, message) =>
-        {
-            if (message.Kind == ChannelMessageKind.Warning)
-                warnings.Add(message.RawMessage);
-        };
-        TinyClicks.Fit(lenient, rows, options);
-        Assert.Contains(warnings, warning => warning.Contains("Training on the CPU"));
-    }
-
     [Fact]
     public void Rows_with_NaN_are_skipped_with_one_warning_that_counts_them()
     {
