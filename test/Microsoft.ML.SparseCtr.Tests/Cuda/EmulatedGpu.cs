@@ -1,0 +1,36 @@
+using System.Diagnostics;
+
+namespace Microsoft.ML.SparseCtr.Tests;
+
+/// <summary>
+/// A GPU for tests on machines without one: a library that stands for CUDA's driver and for NVRTC at once, and runs kernels on the CPU. It is built
+/// once per process, by the machine's C++ compiler, which it also calls to compile kernels.
+/// </summary>
+internal static class EmulatedGpu
+{
+    private static readonly Lazy<string> s_library = new(Build);
+
+    /// <summary>The library; a test that asks for it is skipped where it cannot be built.</summary>
+    public static string Library
+    {
+        get
+        {
+            Skip.IfNot(OperatingSystem.IsLinux(), "the emulated GPU needs Linux");
+            Skip.IfNot((Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "c++"))), "no c++ is on the PATH");
+            return s_library.Value;
+        }
+    }
+
+    private static string Build()
+    {
+        string folder = Directory.CreateTempSubdirectory("emulated-gpu-").FullName, library = Path.Combine(folder, "libcuda-emulator.so");
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
+        string[] sources = Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Cuda", "Emulator"), "*.cpp");
+        // Kernels' libraries ask for it by its name.
+        string[] arguments = ["-std=c++17", "-O2", "-shared", "-fPIC", "-Wl,-soname,libcuda-emulator.so", .. sources, "-o", library, "-ldl"];
+        using Process compiler = Process.Start(new ProcessStartInfo("c++", arguments) { RedirectStandardError = true })!;
+        string errors = compiler.StandardError.ReadToEnd();
+        compiler.WaitForExit();
+        return compiler.ExitCode == 0 ? library : throw new InvalidOperationException(errors);
+    }
+}
