@@ -41,9 +41,9 @@ internal sealed class CudaEvoAttention
         (int rows, int columns) = TileOf(headDimension);
         _program = new CudaProgram("EvoAttention.cu", Threads,
             ("HEAD_DIMENSION", headDimension), ("ROWS", rows), ("COLUMNS", columns), ("Number", asked.dtype == ScalarType.BFloat16 ? "bfloat16" : "float"));
-        _tiles = plan.TilesFor(seen, Threads / Lanes * rows);
+        _tiles = plan.TilesFor(seen);
         // As EvoAttention.cu lays it out: two matrices of rows, two of columns and two of weights.
-        int stride = (headDimension + 7) / 8 * 8 + 4, tileRows = Threads / Lanes * rows, tileColumns = Lanes * columns;
+        int stride = (headDimension + 7) / 8 * 8 + 4, tileRows = TileRowsOf(headDimension), tileColumns = Lanes * columns;
         _sharedBytes = 2 * sizeof(float) * ((tileRows + tileColumns) * stride + tileRows * (tileColumns + 4));
 
         nint moments = DeviceMemory.AddressOf(_tiles.Moments), momentBytes = plan.TokenCount * sizeof(float);
@@ -84,6 +84,9 @@ internal sealed class CudaEvoAttention
     /// <summary>Rows and columns of a tile that a thread computes: as many as its registers hold sums for.</summary>
     private static (int Rows, int Columns) TileOf(int headDimension) => headDimension <= 64 ? (4, 4) : headDimension <= 128 ? (2, 4) : (1, 2);
 
+    /// <summary>Queries, or keys, that a block computes at a time.</summary>
+    public static int TileRowsOf(int headDimension) => Threads / Lanes * TileOf(headDimension).Rows;
+
     private int Heads => _parameters.Heads;
 
     /// <summary>Computes what the heads put out.</summary>
@@ -94,7 +97,8 @@ internal sealed class CudaEvoAttention
     {
         Tensor chunkMeans = empty(new long[] { _tiles.ChunkCount, _width }, seen.dtype, seen.device);
         Tensor chunkSums = empty(new long[] { _tiles.ChunkCount, _width }, float32, seen.device);
-        Tensor branchOutputs = empty(new long[] { _queries, Branches, _width / 2 }, seen.dtype, seen.device);
+        // The backward pass subtracts nearly equal numbers by these: rounded, they were 5% off in the coefficients' gradients.
+        Tensor branchOutputs = empty(new long[] { _queries, Branches, _width / 2 }, float32, seen.device);
         Tensor logSums = empty(new[] { _queries, Heads, Branches }, float32, seen.device);
         (_parameters.ChunkMeans, _parameters.ChunkSums) = (Use(chunkMeans), Use(chunkSums));
         (_parameters.BranchOutputs, _parameters.LogSums, _parameters.Output) = (Use(branchOutputs), Use(logSums), Use(output));

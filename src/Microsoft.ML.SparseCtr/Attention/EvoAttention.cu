@@ -58,7 +58,7 @@ struct Attention {
   const Number* seen;         // [tokens, 2 d] keys and values
   float* chunk_sums;          // [chunks, 2 d]
   Number* chunk_means;        // [chunks, 2 d]
-  Number* branch_outputs;     // [queries, 3, d] what each branch attended to, before its gate
+  float* branch_outputs;      // [queries, 3, d] what each branch attended to, before its gate
   Number* output;             // [queries, d]
   float* log_sums;            // [queries, heads, 3] logarithms of the sums of exponentials
 
@@ -236,7 +236,7 @@ __device__ long long statistic_of(const Attention& p, int token, int head, int b
   return (static_cast<long long>(token - p.first_query) * p.heads + head) * Branches + branch;
 }
 
-__device__ Number* branch_output_of(const Attention& p, int token, int head, int branch) {
+__device__ float* branch_output_of(const Attention& p, int token, int head, int branch) {
   return p.branch_outputs + (static_cast<long long>(token - p.first_query) * Branches + branch) * dimension_of(p) + head * HEAD_DIMENSION;
 }
 
@@ -438,7 +438,7 @@ KERNEL(differentiate_queries, Attention) {
       log_sum[i] = is_query && is_there ? p.log_sums[statistic_of(p, query, head, branch)] : 0;
       float product = 0;
       for (int place = lane(); place < HEAD_DIMENSION && is_query && is_there; place += Lanes)
-        product = fmaf(given[row_of(i) * Stride + place], to_float(branch_output_of(p, query, head, branch)[place]), product);
+        product = fmaf(given[row_of(i) * Stride + place], branch_output_of(p, query, head, branch)[place], product);
       delta[i] = row_sum(product);
       if (lane() > 0 || !is_query) continue;
       p.gate_gradients[statistic_of(p, query, head, branch)] = delta[i];

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
@@ -113,10 +114,18 @@ internal sealed class EvoAttentionPlan : BatchPlan
         return _layout;
     }
 
-    /// <summary>The same for the kernels of the GPU that the tokens are on, made at first use.</summary>
-    /// <param name="tokens">The tokens.</param>
-    /// <param name="tileRows">Queries, or keys, that a block computes at a time.</param>
-    public EvoAttentionTiles TilesFor(Tensor tokens, int tileRows) => _tiles ??= EvoAttentionTiles.Create(this, tileRows, tokens.device);
+    /// <summary>The same for a GPU's kernels, on the device of the tokens; it is there if it has been sent, and made if not.</summary>
+    public EvoAttentionTiles TilesFor(Tensor tokens) => _tiles ??= EvoAttentionTiles.Create(this, tokens.device);
+
+    /// <inheritdoc/>
+    public override void SendTo(Device device)
+    {
+        if (device.type == DeviceType.CUDA && CudaKernels.OfGpu(device.index).Kernels is not null)
+            _tiles = EvoAttentionTiles.Create(this, device);
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose() => _tiles?.Dispose();
 
     /// <summary>Whether a chunk of a request grew out of the one before it.</summary>
     public bool Continues(int chunk, RequestPlan request)

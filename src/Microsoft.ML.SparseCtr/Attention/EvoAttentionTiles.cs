@@ -29,7 +29,7 @@ internal sealed class EvoAttentionTiles : IDisposable
         (QueryTileCount, BehaviorTileCount, KeyTileCount) = (built.QueryTiles.Count, built.BehaviorTileCount, built.KeyTiles.Count);
         (Splits, ChunkCount, TransitionCount) = (built.Splits, built.Plan.Requests.Sum(request => request.Chunks.Count), built.TransitionTokens.Count);
 
-        Tensor OnDevice(Tensor tensor) => tensor.to(device).DetachFromDisposeScope();
+        Tensor OnDevice(Tensor tensor) => TensorMemory.Send(tensor, device).DetachFromDisposeScope();
     }
 
     /// <summary>The lists that a builder has written, one after the other.</summary>
@@ -52,12 +52,11 @@ internal sealed class EvoAttentionTiles : IDisposable
     public int TransitionCount { get; }
 
     /// <param name="plan">The plan.</param>
-    /// <param name="tileRows">Queries, or keys, that a block computes at a time.</param>
     /// <param name="device">Where the tensors go.</param>
-    public static EvoAttentionTiles Create(EvoAttentionPlan plan, int tileRows, Device device)
+    public static EvoAttentionTiles Create(EvoAttentionPlan plan, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
-        return new(new Builder(plan, tileRows), device);
+        return new(new Builder(plan, CudaEvoAttention.TileRowsOf(plan.Options.ModelDimension / plan.Options.NumberOfHeads)), device);
     }
 
     /// <summary>The address of a list.</summary>

@@ -1,3 +1,5 @@
+using static TorchSharp.torch;
+
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>The numbers From, From + 1 and so on, up to but not including To.</summary>
@@ -18,7 +20,7 @@ internal readonly record struct Interval(int From, int To)
 /// Which tokens of a packed batch are whose: first come the behaviors of all requests, request after request, then the candidates of all requests
 /// in the same order. A network that needs to know more of a batch derives its own plan.
 /// </summary>
-internal class BatchPlan
+internal class BatchPlan : IDisposable
 {
     public BatchPlan(IReadOnlyList<Request> requests) : this() => FillPasts([.. requests]);
 
@@ -38,6 +40,16 @@ internal class BatchPlan
     public int CandidateCount { get; private set; }
 
     public int TokenCount => BehaviorCount + CandidateCount;
+
+    /// <summary>Sends a device what it needs to know; nothing to the CPU.</summary>
+    public virtual void SendTo(Device device)
+    {
+    }
+
+    /// <summary>Frees what has been sent.</summary>
+    public virtual void Dispose()
+    {
+    }
 
     /// <summary>Numbers the tokens of requests, in the memory of those that were planned before.</summary>
     protected void FillPasts(ReadOnlySpan<Request> requests)

@@ -9,9 +9,6 @@ namespace Microsoft.ML.SparseCtr;
 internal sealed record KeyBags(Tensor Keys, Bags? Bags)
 {
     public IEnumerable<Tensor> Tensors => Bags is null ? [Keys] : [Keys, Bags.Candidate, Bags.InverseLength];
-
-    public KeyBags Select(Func<Tensor, Tensor> map)
-        => new(map(Keys), Bags is null ? null : new Bags(map(Bags.Candidate), map(Bags.InverseLength)));
 }
 
 /// <summary>Keys by the candidates that they belong to.</summary>
@@ -48,6 +45,7 @@ internal sealed class PackedBatch : IDisposable
     {
         foreach (Tensor tensor in Tensors)
             tensor.Dispose();
+        Plan.Dispose();
     }
 
     /// <summary>Packs requests.</summary>
@@ -63,63 +61,35 @@ internal sealed class PackedBatch : IDisposable
         CtrConfig config = network.Config;
         Impression[] impressions = requests.SelectMany(request => request.Impressions).ToArray();
         long[][] sequenceKeys = SequenceKeysOf(requests, impressions, config);
-        Tensor items = tensor(sequenceKeys[0]);
+        Tensor items = Sent(tensor(sequenceKeys[0]));
         Hide(sequenceKeys[0], isDropped);
         var packed = new PackedBatch
         {
-            SequenceKeys = sequenceKeys.Select(keys => tensor(keys)).ToArray(),
+            SequenceKeys = sequenceKeys.Select(keys => Sent(tensor(keys))).ToArray(),
             Items = items,
             CandidateKeys = config.CandidateFields.Select((_, i) => KeyBagsOf(impression => impression.CandidateKeys[i])).ToArray(),
             UserKeys = config.UserFields.Select((_, i) => KeyBagsOf(impression => impression.UserKeys[i])).ToArray(),
-            Numbers = tensor(Standardized(impressions, config), dtype).reshape(impressions.Length, config.NumericDimension),
-            Labels = tensor(impressions.Select(impression => impression.Label).ToArray(), dtype),
+            Numbers = Sent(tensor(Standardized(impressions, config), dtype)).reshape(impressions.Length, config.NumericDimension),
+            Labels = Sent(tensor(impressions.Select(impression => impression.Label).ToArray(), dtype)),
             Plan = network.Plan(requests),
         };
-        return packed.Detached().To(device);
+        packed.Plan.SendTo(device);
+        foreach (Tensor tensor in packed.Tensors)
+            tensor.DetachFromDisposeScope();
+        return packed;
+
+        Tensor Sent(Tensor tensor) => TensorMemory.Send(tensor, device);
 
         KeyBags KeyBagsOf(Func<Impression, int[]> keysOf)
         {
             long[] keys = impressions.SelectMany(keysOf).Select(key => (long)key).ToArray();
             if (keys.Length == impressions.Length)
-                return new KeyBags(tensor(keys), null);
+                return new KeyBags(Sent(tensor(keys)), null);
             long[] candidates = impressions.SelectMany((impression, candidate) => Enumerable.Repeat((long)candidate, keysOf(impression).Length)).ToArray();
             double[] inverseLength = impressions.Select(impression => 1.0 / keysOf(impression).Length).ToArray();
-            return new KeyBags(tensor(keys), new Bags(tensor(candidates), tensor(inverseLength, dtype).reshape(impressions.Length, 1)));
+            return new KeyBags(
+                Sent(tensor(keys)), new Bags(Sent(tensor(candidates)), Sent(tensor(inverseLength, dtype)).reshape(impressions.Length, 1)));
         }
-    }
-
-    /// <summary>The batch on a device, in the place of this one: itself, where that is the CPU.</summary>
-    /// <remarks>
-    /// From pinned memory a GPU copies by itself, behind the work that it has been given before, while this thread and the network's go on. What computes with
-    /// the copies comes behind them, as all threads give their work to the device's one default stream. The pinned memory may be let go at once: libtorch, whose
-    /// own it is, marks in the stream where a copy of it ends, and does not use the memory again before the GPU has come that far.
-    /// </remarks>
-    private PackedBatch To(Device device)
-    {
-        if (device.type == DeviceType.CPU)
-            return this;
-        using PackedBatch packed = this;
-        using DisposeScope scope = NewDisposeScope();
-        var moved = new PackedBatch
-        {
-            SequenceKeys = SequenceKeys.Select(Moved).ToArray(),
-            Items = Moved(Items),
-            CandidateKeys = CandidateKeys.Select(bags => bags.Select(Moved)).ToArray(),
-            UserKeys = UserKeys.Select(bags => bags.Select(Moved)).ToArray(),
-            Numbers = Moved(Numbers),
-            Labels = Moved(Labels),
-            Plan = Plan,
-        };
-        return moved.Detached();
-
-        Tensor Moved(Tensor tensor) => tensor.pin_memory().to(device, non_blocking: true);
-    }
-
-    private PackedBatch Detached()
-    {
-        foreach (Tensor tensor in Tensors)
-            tensor.DetachFromDisposeScope();
-        return this;
     }
 
     private static long[][] SequenceKeysOf(IReadOnlyList<Request> requests, Impression[] impressions, CtrConfig config)

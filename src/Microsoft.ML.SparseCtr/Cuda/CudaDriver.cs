@@ -8,6 +8,9 @@ internal sealed unsafe class CudaDriver
     private const int ComputeCapabilityMajor = 75, ComputeCapabilityMinor = 76;
     private const int MaxDynamicSharedSizeBytes = 8;
 
+    /// <summary>Dynamic shared memory that a block gets without being allowed more.</summary>
+    private const int SharedBytesUnasked = 48 << 10;
+
     private readonly delegate* unmanaged<int, byte**, int> _getErrorString;
     private readonly delegate* unmanaged<int*, int, int> _deviceGet;
     private readonly delegate* unmanaged<int*, int, int, int> _deviceGetAttribute;
@@ -76,20 +79,21 @@ internal sealed unsafe class CudaDriver
         return module;
     }
 
-    /// <summary>A kernel of a module, for so many bytes of shared memory, at most, for each of its blocks.</summary>
-    public nint FunctionOf(nint module, string name, int sharedBytes)
+    /// <summary>A kernel of a module.</summary>
+    public nint FunctionOf(nint module, string name)
     {
         nint function, nativeName = Marshal.StringToCoTaskMemUTF8(name);
         int result = _moduleGetFunction(&function, module, (byte*)nativeName);
         Marshal.FreeCoTaskMem(nativeName);
         Check(result, "cuModuleGetFunction");
-        Check(_functionSetAttribute(function, MaxDynamicSharedSizeBytes, sharedBytes), "cuFuncSetAttribute");
         return function;
     }
 
     /// <summary>Starts a kernel that takes one structure, on the thread's default stream: the one that libtorch uses where nobody gave it another.</summary>
     public void Launch<T>(nint function, (int X, int Y, int Z) grid, int threads, int sharedBytes, in T parameters) where T : unmanaged
     {
+        if (sharedBytes > SharedBytesUnasked)
+            Check(_functionSetAttribute(function, MaxDynamicSharedSizeBytes, sharedBytes), "cuFuncSetAttribute");
         fixed (T* structure = &parameters)
         {
             void* argument = structure;

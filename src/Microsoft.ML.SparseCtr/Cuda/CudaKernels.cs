@@ -23,7 +23,7 @@ internal sealed class CudaKernels
     private readonly int _architecture;
     private readonly nint _context;
     private readonly ConcurrentDictionary<string, nint> _modules = new();
-    private readonly ConcurrentDictionary<(nint Module, string Name, int SharedBytes), nint> _functions = new();
+    private readonly ConcurrentDictionary<(nint Module, string Name), nint> _functions = new();
 
     private CudaKernels(CudaDriver driver, CudaCompiler compiler, int gpu)
     {
@@ -74,7 +74,7 @@ internal sealed class CudaKernels
         try
         {
             nint module = _modules.GetOrAdd(program.Key, _ => _driver.LoadModule(ImageOf(program)));
-            nint function = _functions.GetOrAdd((module, name, sharedBytes), key => _driver.FunctionOf(key.Module, key.Name, key.SharedBytes));
+            nint function = _functions.GetOrAdd((module, name), key => _driver.FunctionOf(key.Module, key.Name));
             _driver.Launch(function, grid, program.Threads, sharedBytes, parameters);
         }
         finally

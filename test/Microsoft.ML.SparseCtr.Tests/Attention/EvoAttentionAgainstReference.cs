@@ -10,6 +10,9 @@ public abstract class EvoAttentionAgainstReference
     /// <summary>How far outputs may be off, and gradients.</summary>
     protected virtual (double Value, double Gradient) Tolerance => (1e-5, 1e-4);
 
+    /// <summary>Where it computes.</summary>
+    private protected virtual Device Device => CPU;
+
     private protected static readonly SparseCtrTrainer.Options s_config = TestRequests.Sizes with { NumberOfChunks = 6, TransitionBehaviors = 2, LocalWindow = 9 };
 
     private protected static long Irregular(Random random) => random.Next(4) == 0 ? random.Next(200_000) : random.Next(60);
@@ -144,7 +147,7 @@ public abstract class EvoAttentionAgainstReference
     }
 
     /// <summary>The output and all gradients, by weights and inputs that depend on the seed alone, but for RelTemporal's coefficients where they are given.</summary>
-    private protected static Dictionary<string, Tensor> Compute(
+    private protected Dictionary<string, Tensor> Compute(
         SparseCtrTrainer.Options config, EvoAttentionPlan plan, bool candidatesOnly, ScalarType dtype, int seed = 1, double? coefficient = null)
     {
         manual_seed(seed);
@@ -157,15 +160,16 @@ public abstract class EvoAttentionAgainstReference
         }
         Tensor x = randn(plan.TokenCount, config.ModelDimension);
         Tensor weights = randn(candidatesOnly ? plan.CandidateCount : plan.TokenCount, config.ModelDimension);
-        attention.to(dtype);
-        x = x.to(dtype).requires_grad_();
+        Device device = dtype == float32 ? Device : CPU;
+        attention.to(device, dtype);
+        x = x.to(dtype, device).requires_grad_();
 
         Tensor output = attention.forward(x, plan, candidatesOnly);
-        (output * weights.to(dtype)).sum().backward();
+        (output * weights.to(dtype, device)).sum().backward();
 
-        var result = new Dictionary<string, Tensor> { ["output"] = output.detach(), ["gradient of the input"] = x.grad! };
+        var result = new Dictionary<string, Tensor> { ["output"] = output.detach().cpu(), ["gradient of the input"] = x.grad!.cpu() };
         foreach ((string name, Parameter parameter) in attention.named_parameters())
-            result[$"gradient of {name}"] = parameter.grad!.clone();
+            result[$"gradient of {name}"] = parameter.grad!.to(CPU, copy: true);
         return result;
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
@@ -6,7 +7,7 @@ namespace Microsoft.ML.SparseCtr.Tests;
 /// A GPU for tests on machines without one: a library that stands for CUDA's driver and for NVRTC at once, and runs kernels on the CPU. It is built
 /// once per process, by the machine's C++ compiler, which it also calls to compile kernels.
 /// </summary>
-internal static class EmulatedGpu
+internal static unsafe class EmulatedGpu
 {
     private static readonly Lazy<string> s_library = new(Build);
 
@@ -20,6 +21,14 @@ internal static class EmulatedGpu
             return s_library.Value;
         }
     }
+
+    /// <summary>Kernels that have been launched so far.</summary>
+    public static long Launches => ((delegate* unmanaged<long>)Function("emulator_launches"))();
+
+    /// <summary>Has the threads of a block run from the last to the first between barriers, or again from the first to the last.</summary>
+    public static void ReverseThreads(bool reverse) => ((delegate* unmanaged<int, void>)Function("emulator_reverse_threads"))(reverse ? 1 : 0);
+
+    private static nint Function(string name) => NativeLibrary.GetExport(NativeLibrary.Load(Library), name);
 
     private static string Build()
     {
