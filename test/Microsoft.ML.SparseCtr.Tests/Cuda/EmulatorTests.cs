@@ -129,22 +129,23 @@ public sealed unsafe class EmulatorTests : IDisposable
     }
 
     [SkippableTheory]
-    [InlineData("if (threadIdx.x < 100) __syncthreads();", "100 of 128 threads, the first (0, 0, 0), wait in __syncthreads at test.cu:4, 28 of 128 threads, the first (100, 0, 0), have ended")]
-    [InlineData("if (threadIdx.x < 64) __syncthreads(); else\n__syncthreads();", "64 of 128 threads, the first (64, 0, 0), wait in __syncthreads at test.cu:5")]
-    [InlineData("if (threadIdx.x != 5) __syncwarp();", "31 of 128 threads, the first (0, 0, 0), wait in __syncwarp at test.cu:4 for the lanes 0xffffffff")]
-    [InlineData("__syncwarp(1u);", "the mask does not name the calling lane (thread (1, 0, 0))")]
-    [InlineData("if (threadIdx.x < 4) p.sums[0] = __shfl_sync(0x0000000fu, 1, 4);", "__shfl_sync at test.cu:4: the mask does not name the lane that is read")]
+    [InlineData("if (threadIdx.x < 100) __syncthreads();", "28 of 128, from (100, 0, 0) on, have ended; 100 of 128, from (0, 0, 0) on, wait in __syncthreads at test.cu:4")]
+    [InlineData("if (threadIdx.x < 64) __syncthreads(); else\n__syncthreads();", "64 of 128, from (64, 0, 0) on, wait in __syncthreads at test.cu:5")]
+    [InlineData("if (threadIdx.x != 5) __syncwarp();", "31 of 128, from (0, 0, 0) on, wait in __syncwarp at test.cu:4 for the lanes 0xffffffff")]
+    [InlineData("__syncwarp(1u);", "test.cu:4: the mask of __syncwarp does not name the calling lane (thread (1, 0, 0))")]
+    [InlineData("if (threadIdx.x < 4) p.sums[0] = __shfl_sync(0x0000000fu, 1, 4);", "test.cu:4: the mask of __shfl_sync does not name the lane that is read (thread (0, 0, 0))")]
     [InlineData("extern __shared__ int counts[]; counts[threadIdx.x + 1] = 0;", "a thread wrote behind the 512 bytes of dynamic shared memory")]
     [InlineData("__shared__ int counts[THREADS]; counts[threadIdx.x + 1] = 0;", "test.cu:4: index 128 is outside the array (thread (127, 0, 0))")]
+    [InlineData("p.sums[0] = *(const float*)(p.values - p.values);", "test.cu:4: null pointer to 'const float' (thread (0, 0, 0))")]
     [InlineData("p.sums[0] = ((const float4*)(p.values + 1))->x;", "test.cu:4: unaligned access to 'const struct float4' (thread (0, 0, 0))")]
     public void What_a_kernel_does_wrong_is_told(string body, string message)
         => Assert.Contains(message, Assert.Throws<EmulatorException>(() => Launch(body, sharedBytes: 512)).Message);
 
     [SkippableTheory]
-    [InlineData(0, 128, 0, "a dimension of the grid is 0")]
-    [InlineData(1, 1025, 0, "a block of 1025 threads")]
-    [InlineData(1, 160, 0, "__launch_bounds__ allows 128")]
-    [InlineData(1, 128, 200 << 10, "204800 bytes of shared memory are more than a block can have")]
+    [InlineData(0, 128, 0, "a grid of 0 by 1 by 1 blocks")]
+    [InlineData(1, 1025, 0, "a block of 1025 by 1 by 1 threads")]
+    [InlineData(1, 160, 0, "160 threads; __launch_bounds__ allows 128")]
+    [InlineData(1, 128, 200 << 10, "a block cannot have 204800 bytes of dynamic shared memory")]
     public void A_launch_that_asks_for_too_much_is_refused(int grid, int block, int sharedBytes, string message)
         => Assert.Contains(message, Assert.Throws<EmulatorException>(() => Launch("p.sums[0] = 1;", grid, block, sharedBytes)).Message);
 
@@ -152,7 +153,7 @@ public sealed unsafe class EmulatorTests : IDisposable
     public void Shared_memory_beyond_48_KB_must_be_asked_for()
     {
         nint function = _gpu.Compile(Source("p.sums[0] = 1;"));
-        Assert.Contains("cuFuncSetAttribute allowed 49152", Assert.Throws<EmulatorException>(() => _gpu.Launch(function, 1, Block, (48 << 10) + 1, Parameters)).Message);
+        Assert.Contains("49153 bytes of dynamic shared memory; allowed are 49152", Assert.Throws<EmulatorException>(() => _gpu.Launch(function, 1, Block, (48 << 10) + 1, Parameters)).Message);
     }
 
     [SkippableFact]

@@ -55,19 +55,19 @@ struct Place {
   Place(const char* file = __builtin_FILE(), int line = __builtin_LINE()) : file(file), line(line) {}
 };
 
-// Waits for all threads of the block; returns how many came with a true predicate.
-unsigned block_barrier(const char* name, bool predicate, Place place);
+// Waits for all threads of the block; returns how many came with a value other than zero.
+unsigned block_barrier(const char* name, unsigned value, Place at);
 
 // Waits for the lanes of the mask; gives the value that the source lane brought, and a bit for each lane whose value is not zero.
 struct Exchanged {
   unsigned long long value;
   unsigned nonzero;
 };
-Exchanged warp_exchange(const char* name, unsigned mask, unsigned long long value, unsigned source, Place place);
+Exchanged warp_exchange(const char* name, unsigned mask, unsigned long long value, unsigned source, Place at);
 
-unsigned lane();
+unsigned lane();  // of the calling thread in its warp
 
-extern unsigned char shared_memory[];
+extern unsigned char shared_memory[];  // the dynamic part
 
 }  // namespace emulator
 
@@ -92,70 +92,58 @@ constexpr int warpSize = 32;
 
 // --- barriers ---
 
-inline void __syncthreads(emulator::Place place = {}) { emulator::block_barrier("__syncthreads", true, place); }
-inline int __syncthreads_count(int predicate, emulator::Place place = {}) {
-  return emulator::block_barrier("__syncthreads_count", predicate, place);
-}
-inline int __syncthreads_or(int predicate, emulator::Place place = {}) {
-  return emulator::block_barrier("__syncthreads_or", predicate, place) > 0;
-}
-inline int __syncthreads_and(int predicate, emulator::Place place = {}) {
-  return emulator::block_barrier("__syncthreads_and", !predicate, place) == 0;
-}
+inline void __syncthreads(emulator::Place at = {}) { emulator::block_barrier("__syncthreads", 0, at); }
+inline int __syncthreads_count(int is, emulator::Place at = {}) { return emulator::block_barrier("__syncthreads_count", is != 0, at); }
+inline int __syncthreads_or(int is, emulator::Place at = {}) { return emulator::block_barrier("__syncthreads_or", is != 0, at) != 0; }
+inline int __syncthreads_and(int is, emulator::Place at = {}) { return emulator::block_barrier("__syncthreads_and", is == 0, at) == 0; }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 
 // --- warps ---
 
-inline void __syncwarp(unsigned mask = 0xffffffff, emulator::Place place = {}) {
-  emulator::warp_exchange("__syncwarp", mask, 0, emulator::lane(), place);
-}
-inline unsigned __ballot_sync(unsigned mask, int predicate, emulator::Place place = {}) {
-  return emulator::warp_exchange("__ballot_sync", mask, predicate != 0, emulator::lane(), place).nonzero;
-}
-inline int __any_sync(unsigned mask, int predicate, emulator::Place place = {}) {
-  return emulator::warp_exchange("__any_sync", mask, predicate != 0, emulator::lane(), place).nonzero != 0;
-}
-inline int __all_sync(unsigned mask, int predicate, emulator::Place place = {}) {
-  return emulator::warp_exchange("__all_sync", mask, predicate == 0, emulator::lane(), place).nonzero == 0;
-}
-
 namespace emulator {
 
+inline unsigned vote(const char* name, unsigned mask, bool is, Place at) { return warp_exchange(name, mask, is, lane(), at).nonzero; }
+
 template <class T>
-T shuffle(const char* name, unsigned mask, T value, unsigned source, Place place) {
+T shuffle(const char* name, unsigned mask, T value, unsigned source, Place at) {
   static_assert(std::is_arithmetic_v<T> && (sizeof(T) == 4 || sizeof(T) == 8));
   unsigned long long bits = 0;
   __builtin_memcpy(&bits, &value, sizeof value);
-  bits = warp_exchange(name, mask, bits, source, place).value;
+  bits = warp_exchange(name, mask, bits, source, at).value;
   __builtin_memcpy(&value, &bits, sizeof value);
   return value;
 }
 
-// Of the segment of `width` lanes that the calling lane is in.
+// Of the `width` lanes that the calling lane shuffles with.
 inline unsigned first_lane(int width) { return lane() & ~(width - 1); }
 inline unsigned last_lane(int width) { return first_lane(width) + width - 1; }
 
 }  // namespace emulator
 
+inline void __syncwarp(unsigned mask = 0xffffffff, emulator::Place at = {}) { emulator::vote("__syncwarp", mask, false, at); }
+inline unsigned __ballot_sync(unsigned mask, int is, emulator::Place at = {}) { return emulator::vote("__ballot_sync", mask, is != 0, at); }
+inline int __any_sync(unsigned mask, int is, emulator::Place at = {}) { return emulator::vote("__any_sync", mask, is != 0, at) != 0; }
+inline int __all_sync(unsigned mask, int is, emulator::Place at = {}) { return emulator::vote("__all_sync", mask, is == 0, at) == 0; }
+
 template <class T>
-T __shfl_sync(unsigned mask, T value, int source, int width = warpSize, emulator::Place place = {}) {
-  return emulator::shuffle("__shfl_sync", mask, value, emulator::first_lane(width) + (source & (width - 1)), place);
+T __shfl_sync(unsigned mask, T value, int source, int width = warpSize, emulator::Place at = {}) {
+  return emulator::shuffle("__shfl_sync", mask, value, emulator::first_lane(width) + (source & (width - 1)), at);
 }
 template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize, emulator::Place place = {}) {
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = warpSize, emulator::Place at = {}) {
   const unsigned own = emulator::lane(), source = own - delta;
-  return emulator::shuffle("__shfl_up_sync", mask, value, own >= emulator::first_lane(width) + delta ? source : own, place);
+  return emulator::shuffle("__shfl_up_sync", mask, value, own >= emulator::first_lane(width) + delta ? source : own, at);
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = warpSize, emulator::Place place = {}) {
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = warpSize, emulator::Place at = {}) {
   const unsigned own = emulator::lane(), source = own + delta;
-  return emulator::shuffle("__shfl_down_sync", mask, value, source <= emulator::last_lane(width) ? source : own, place);
+  return emulator::shuffle("__shfl_down_sync", mask, value, source <= emulator::last_lane(width) ? source : own, at);
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize, emulator::Place place = {}) {
+T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize, emulator::Place at = {}) {
   const unsigned own = emulator::lane(), source = own ^ lane_mask;
-  return emulator::shuffle("__shfl_xor_sync", mask, value, source <= emulator::last_lane(width) ? source : own, place);
+  return emulator::shuffle("__shfl_xor_sync", mask, value, source <= emulator::last_lane(width) ? source : own, at);
 }
 
 // --- atomics: threads only change places in barriers and warp collectives ---
@@ -163,8 +151,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize, e
 #define ATOMIC(T, name, expression)                    \
   inline T name(T* address, T value) {                 \
     const T old = *address;                            \
-    *address = expression;                             \
-    return old;                                        \
+    return *address = expression, old;                 \
   }
 #define ATOMICS_OF_INTEGERS(T)                         \
   ATOMIC(T, atomicAdd, old + value)                    \
@@ -173,8 +160,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize, e
   ATOMIC(T, atomicMin, old < value ? old : value)      \
   inline T atomicCAS(T* address, T compare, T value) { \
     const T old = *address;                            \
-    if (old == compare) *address = value;              \
-    return old;                                        \
+    return *address = old == compare ? value : old, old; \
   }
 ATOMICS_OF_INTEGERS(int)
 ATOMICS_OF_INTEGERS(unsigned)
@@ -187,17 +173,16 @@ ATOMIC(double, atomicAdd, old + value)
 
 // --- arithmetic ---
 
-template <class A, class B>
-auto min(A a, B b) {
-  using T = std::common_type_t<A, B>;
-  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(fmin(static_cast<T>(a), static_cast<T>(b)));
-  else return static_cast<T>(a) < static_cast<T>(b) ? static_cast<T>(a) : static_cast<T>(b);
+// Of a number and what is not a number, the number.
+template <class A, class B, class T = std::common_type_t<A, B>>
+T min(A a, B b) {
+  if constexpr (std::is_floating_point_v<T>) return fmin(T(a), T(b));
+  else return T(a) < T(b) ? a : b;
 }
-template <class A, class B>
-auto max(A a, B b) {
-  using T = std::common_type_t<A, B>;
-  if constexpr (std::is_floating_point_v<T>) return static_cast<T>(fmax(static_cast<T>(a), static_cast<T>(b)));
-  else return static_cast<T>(a) > static_cast<T>(b) ? static_cast<T>(a) : static_cast<T>(b);
+template <class A, class B, class T = std::common_type_t<A, B>>
+T max(A a, B b) {
+  if constexpr (std::is_floating_point_v<T>) return fmax(T(a), T(b));
+  else return T(a) > T(b) ? a : b;
 }
 
 inline float __expf(float x) { return expf(x); }

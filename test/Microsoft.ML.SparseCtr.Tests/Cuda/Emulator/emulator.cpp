@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <memory>
 #include <regex>
 #include <string>
 #include <vector>
@@ -23,25 +22,28 @@ namespace files = std::filesystem;
 
 // --- errors ---
 
-enum Result {
-  success = 0,
-  invalid_value = 1,
-  not_initialized = 3,
-  invalid_image = 200,
-  invalid_context = 201,
-  not_found = 500,
-  launch_out_of_resources = 701,
-  launch_failed = 719
-};
+#define RESULTS(X)                           \
+  X(CUDA_SUCCESS, 0)                         \
+  X(CUDA_ERROR_INVALID_VALUE, 1)             \
+  X(CUDA_ERROR_NOT_INITIALIZED, 3)           \
+  X(CUDA_ERROR_INVALID_DEVICE, 101)          \
+  X(CUDA_ERROR_INVALID_IMAGE, 200)           \
+  X(CUDA_ERROR_INVALID_CONTEXT, 201)         \
+  X(CUDA_ERROR_NOT_FOUND, 500)               \
+  X(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, 701) \
+  X(CUDA_ERROR_LAUNCH_FAILED, 719)
+
+#define ENUMERATOR(name, value) name = value,
+enum CUresult { RESULTS(ENUMERATOR) };
 
 // What the calling thread's last failure was about, which a real driver's messages do not say.
-thread_local Result failed = success;
-thread_local std::string failure;
+thread_local CUresult failed = CUDA_SUCCESS;
+thread_local std::string failure = "no error";
 
-Result fail(Result result, const std::string& message) {
-  failed = result;
-  failure = message;
-  return result;
+template <class... Parts>
+CUresult fail(CUresult result, const Parts&... parts) {
+  failure = emulator::text(parts...);
+  return failed = result;
 }
 
 // --- modules ---
@@ -62,6 +64,7 @@ struct Module {
 
 extern "C" void* __tls_get_addr(size_t (*module_and_offset)[2]);
 
+// The calling OS thread's.
 void* static_shared(const Module& module) {
   size_t start[2] = {module.tls, 0};
   return module.tls == 0 ? nullptr : __tls_get_addr(&start);
@@ -69,10 +72,9 @@ void* static_shared(const Module& module) {
 
 int find_static_shared_bytes(dl_phdr_info* info, size_t, void* context) {
   Module& module = *static_cast<Module*>(context);
-  if (info->dlpi_tls_modid != module.tls) return 0;
-  for (int i = 0; i < info->dlpi_phnum; i++)
+  for (int i = 0; info->dlpi_tls_modid == module.tls && i < info->dlpi_phnum; i++)
     if (info->dlpi_phdr[i].p_type == PT_TLS) module.static_shared_bytes = info->dlpi_phdr[i].p_memsz;
-  return 1;
+  return 0;
 }
 
 size_t library_bytes(const void* image) {
@@ -94,12 +96,8 @@ struct TemporaryFolder {
 // --- programs ---
 
 struct Program {
-  std::string name;
-  std::map<std::string, std::string> sources;  // file name -> text
-  std::string log, library;
+  std::string source, name, log, library;
 };
-
-constexpr const char* main_source = "kernel.cu";
 
 // Dynamic shared memory is one array, which a kernel names as it likes.
 std::string with_shared_memory(const std::string& source) {
@@ -118,13 +116,13 @@ std::string path_of_this_library() {
 // Compiles to a library that takes its undefined symbols, also those of the sanitizers, from this one.
 int compile(Program& program, const std::vector<std::string>& definitions) {
   const TemporaryFolder folder;
-  for (const auto& [name, text] : program.sources)
-    std::ofstream(folder.file(name)) << "#line 1 \"" << (name == main_source ? program.name : name) << "\"\n" << with_shared_memory(text);
-  const std::string library = folder.file("kernel.so"), header = files::path(__FILE__).replace_filename("device.h");
+  const std::string source = folder.file("kernel.cu"), library = folder.file("kernel.so");
+  const std::string header = files::path(__FILE__).replace_filename("device.h");
+  std::ofstream(source) << "#line 1 \"" << program.name << "\"\n" << with_shared_memory(program.source);
   std::string command = "LC_ALL=C c++ -std=c++17 -O2 -g -march=native -ffp-contract=fast -fno-math-errno -shared -fPIC"
-                        " -fsanitize=alignment,bounds -nodefaultlibs -x c++ -include " + quoted(header);
+                        " -fsanitize=alignment,bounds,null -nodefaultlibs -x c++ -include " + quoted(header);
   for (const std::string& definition : definitions) command += " " + quoted(definition);
-  command += " " + quoted(folder.file(main_source)) + " -x none " + quoted(path_of_this_library()) + " -lm -lc -o " + quoted(library) + " 2>&1";
+  command += " " + quoted(source) + " -x none " + quoted(path_of_this_library()) + " -lm -lc -o " + quoted(library) + " 2>&1";
 
   FILE* output = popen(command.c_str(), "r");
   if (!output) return -1;
@@ -147,202 +145,159 @@ extern "C" {
 
 // --- the driver ---
 
-Result cuInit(unsigned) {
+CUresult cuInit(unsigned) {
   initialized = true;
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuDeviceGet(int* device, int ordinal) {
-  if (!initialized) return fail(not_initialized, "cuInit was not called");
+CUresult cuDeviceGet(int* device, int ordinal) {
+  if (!initialized) return fail(CUDA_ERROR_NOT_INITIALIZED, "cuInit was not called");
+  if (ordinal != 0) return fail(CUDA_ERROR_INVALID_DEVICE, "the emulator has one device, 0");
   *device = ordinal;
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuDeviceGetAttribute(int* value, int attribute, int) {
-  static const std::map<int, int> values = {
-      {16, 16},                                                  // multiprocessors
-      {75, 8}, {76, 0},                                          // compute capability
-      {97, static_cast<int>(emulator::max_shared_bytes)},        // shared memory per block, opted in
-  };
-  const auto found = values.find(attribute);
-  if (found == values.end()) return fail(invalid_value, "device attribute " + std::to_string(attribute) + " is not emulated");
-  *value = found->second;
-  return success;
+CUresult cuDeviceGetAttribute(int* value, int attribute, int) {
+  switch (attribute) {
+    case 16: *value = 16; return CUDA_SUCCESS;                          // multiprocessors
+    case 75: *value = 8; return CUDA_SUCCESS;                           // compute capability, major
+    case 76: *value = 0; return CUDA_SUCCESS;                           // and minor
+    case 97: *value = emulator::max_shared_bytes; return CUDA_SUCCESS;  // shared memory of a block, at most
+  }
+  return fail(CUDA_ERROR_INVALID_VALUE, "device attribute ", attribute, " is not emulated");
 }
 
-Result cuDevicePrimaryCtxRetain(void** context, int) {
+CUresult cuDevicePrimaryCtxRetain(void** context, int) {
   static int primary;
-  if (!initialized) return fail(not_initialized, "cuInit was not called");
+  if (!initialized) return fail(CUDA_ERROR_NOT_INITIALIZED, "cuInit was not called");
   *context = &primary;
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuCtxPushCurrent_v2(void* context) {
+CUresult cuCtxPushCurrent_v2(void* context) {
   contexts.push_back(context);
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuCtxPopCurrent_v2(void** context) {
-  if (contexts.empty()) return fail(invalid_context, "no context is current");
+CUresult cuCtxPopCurrent_v2(void** context) {
+  if (contexts.empty()) return fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current");
   if (context) *context = contexts.back();
   contexts.pop_back();
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuCtxSetCurrent(void* context) {
+CUresult cuCtxSetCurrent(void* context) {
   if (!contexts.empty()) contexts.pop_back();
   if (context) contexts.push_back(context);
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuModuleLoadData(Module** module, const void* image) {
-  if (contexts.empty()) return fail(invalid_context, "no context is current");
+CUresult cuModuleLoadData(Module** module, const void* image) {
+  if (contexts.empty()) return fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current");
   const size_t bytes = library_bytes(image);
-  if (bytes == 0) return fail(invalid_image, "the image is not what nvrtcGetCUBIN gave");
+  if (bytes == 0) return fail(CUDA_ERROR_INVALID_IMAGE, "the image is not what nvrtcGetCUBIN gave");
   const TemporaryFolder folder;
   const std::string path = folder.file("module.so");
   std::ofstream(path, std::ios::binary).write(static_cast<const char*>(image), bytes);
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) return fail(invalid_image, dlerror());
+  if (!library) return fail(CUDA_ERROR_INVALID_IMAGE, dlerror());
   *module = new Module{library, 0, 0, {}};
   dlinfo(library, RTLD_DI_TLS_MODID, &(*module)->tls);
   if ((*module)->tls != 0) dl_iterate_phdr(find_static_shared_bytes, *module);
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuModuleUnload(Module* module) {
+CUresult cuModuleUnload(Module* module) {
   dlclose(module->library);
   delete module;
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuModuleGetFunction(Function** function, Module* module, const char* name) {
+CUresult cuModuleGetFunction(Function** function, Module* module, const char* name) {
   const void* kernel = dlsym(module->library, (std::string(name) + "_kernel").c_str());
-  if (!kernel) return fail(not_found, "the module has no kernel '" + std::string(name) + "'");
+  if (!kernel) return fail(CUDA_ERROR_NOT_FOUND, "the module has no kernel '", name, "'");
   *function = &module->functions.try_emplace(name, Function{name, static_cast<const emulator::Kernel*>(kernel), module}).first->second;
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuFuncSetAttribute(Function* function, int attribute, int value) {
-  constexpr int max_dynamic_shared_bytes = 8, preferred_carveout = 9;
-  if (attribute == preferred_carveout) return success;
-  if (attribute != max_dynamic_shared_bytes) return fail(invalid_value, "function attribute " + std::to_string(attribute) + " is not emulated");
+CUresult cuFuncSetAttribute(Function* function, int attribute, int value) {
+  constexpr int max_dynamic_shared_bytes = 8;
+  if (attribute != max_dynamic_shared_bytes) return fail(CUDA_ERROR_INVALID_VALUE, "function attribute ", attribute, " is not emulated");
   if (value < 0 || value > static_cast<int>(emulator::max_shared_bytes))
-    return fail(invalid_value, std::to_string(value) + " bytes of shared memory are more than a block can have");
+    return fail(CUDA_ERROR_INVALID_VALUE, "a block cannot have ", value, " bytes of dynamic shared memory");
   function->max_shared_bytes = value;
-  return success;
+  return CUDA_SUCCESS;
 }
 
-Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
-                      unsigned block_z, unsigned shared_bytes, void*, void** parameters, void**) {
-  const std::string kernel = "kernel '" + function->name + "': ";
-  if (contexts.empty()) return fail(invalid_context, kernel + "no context is current");
+CUresult cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
+                        unsigned block_z, unsigned shared_bytes, void*, void** parameters, void**) {
+  const auto refuse = [&](CUresult result, const auto&... parts) { return fail(result, "kernel '", function->name, "': ", parts...); };
+  if (contexts.empty()) return refuse(CUDA_ERROR_INVALID_CONTEXT, "no context is current");
+  if (grid_x - 1 >= 0x7fffffff || grid_y - 1 >= 65535 || grid_z - 1 >= 65535)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "a grid of ", grid_x, " by ", grid_y, " by ", grid_z, " blocks");
   const uint64_t threads = uint64_t{block_x} * block_y * block_z;
   if (threads == 0 || threads > emulator::max_threads || block_z > 64)
-    return fail(invalid_value, kernel + "a block of " + std::to_string(threads) + " threads; 1 to 1024 are possible");
-  if (grid_x == 0 || grid_y == 0 || grid_z == 0) return fail(invalid_value, kernel + "a dimension of the grid is 0");
-  if (grid_x > 0x7fffffff || grid_y > 65535 || grid_z > 65535) return fail(invalid_value, kernel + "a dimension of the grid is too large");
+    return refuse(CUDA_ERROR_INVALID_VALUE, "a block of ", block_x, " by ", block_y, " by ", block_z, " threads");
   if (threads > function->kernel->max_threads)
-    return fail(launch_out_of_resources, kernel + "a block of " + std::to_string(threads) + " threads; __launch_bounds__ allows " +
-                                             std::to_string(function->kernel->max_threads));
+    return refuse(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, threads, " threads; __launch_bounds__ allows ", function->kernel->max_threads);
   if (shared_bytes > function->max_shared_bytes)
-    return fail(invalid_value, kernel + std::to_string(shared_bytes) + " bytes of dynamic shared memory; cuFuncSetAttribute allowed " +
-                                   std::to_string(function->max_shared_bytes));
+    return refuse(CUDA_ERROR_INVALID_VALUE, shared_bytes, " bytes of dynamic shared memory; allowed are ", function->max_shared_bytes);
   const Module& module = *function->module;
   const std::string found = emulator::run({function->kernel, parameters[0], {grid_x, grid_y, grid_z}, {block_x, block_y, block_z},
                                            shared_bytes, static_shared(module), module.static_shared_bytes});
-  return found.empty() ? success : fail(launch_failed, kernel + found);
+  return found.empty() ? CUDA_SUCCESS : refuse(CUDA_ERROR_LAUNCH_FAILED, found);
 }
 
-Result cuGetErrorName(Result result, const char** name) {
-  static const std::map<int, const char*> names = {
-      {success, "CUDA_SUCCESS"},
-      {invalid_value, "CUDA_ERROR_INVALID_VALUE"},
-      {not_initialized, "CUDA_ERROR_NOT_INITIALIZED"},
-      {invalid_image, "CUDA_ERROR_INVALID_IMAGE"},
-      {invalid_context, "CUDA_ERROR_INVALID_CONTEXT"},
-      {not_found, "CUDA_ERROR_NOT_FOUND"},
-      {launch_out_of_resources, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"},
-      {launch_failed, "CUDA_ERROR_LAUNCH_FAILED"},
-  };
-  const auto found = names.find(result);
-  *name = found == names.end() ? nullptr : found->second;
-  return *name ? success : invalid_value;
+CUresult cuGetErrorName(CUresult result, const char** name) {
+#define CASE(name_of, value) \
+  case name_of: *name = #name_of; return CUDA_SUCCESS;
+  switch (result) { RESULTS(CASE) }
+  return CUDA_ERROR_INVALID_VALUE;
 }
 
-Result cuGetErrorString(Result result, const char** text) {
-  if (result != success && result == failed) *text = failure.c_str();
-  else return cuGetErrorName(result, text);
-  return success;
+CUresult cuGetErrorString(CUresult result, const char** text) {
+  if (result != failed) return cuGetErrorName(result, text);
+  *text = failure.c_str();
+  return CUDA_SUCCESS;
 }
 
 // --- the run-time compiler ---
 
-enum CompilerResult { compiler_success = 0, compiler_invalid_input = 3, compilation_failed = 6 };
+enum nvrtcResult { NVRTC_SUCCESS = 0, NVRTC_ERROR_COMPILATION = 6 };
 
-CompilerResult nvrtcVersion(int* major, int* minor) {
-  *major = 11;
-  *minor = 8;
-  return compiler_success;
+nvrtcResult nvrtcVersion(int* major, int* minor) { return *major = 11, *minor = 8, NVRTC_SUCCESS; }
+
+nvrtcResult nvrtcGetNumSupportedArchs(int* count) { return *count = 1, NVRTC_SUCCESS; }
+
+nvrtcResult nvrtcGetSupportedArchs(int* architectures) { return *architectures = 80, NVRTC_SUCCESS; }
+
+nvrtcResult nvrtcCreateProgram(Program** program, const char* source, const char* name, int, const char* const*, const char* const*) {
+  *program = new Program{source, name ? name : "default_program", "", ""};
+  return NVRTC_SUCCESS;
 }
 
-CompilerResult nvrtcGetNumSupportedArchs(int* count) {
-  *count = 1;
-  return compiler_success;
-}
-
-CompilerResult nvrtcGetSupportedArchs(int* architectures) {
-  *architectures = 80;
-  return compiler_success;
-}
-
-CompilerResult nvrtcCreateProgram(Program** program, const char* source, const char* name, int headers, const char* const* header_texts,
-                                  const char* const* header_names) {
-  *program = new Program{name ? name : "default_program", {{main_source, source}}, "", ""};
-  for (int i = 0; i < headers; i++) (*program)->sources[header_names[i]] = header_texts[i];
-  return compiler_success;
-}
-
-CompilerResult nvrtcDestroyProgram(Program** program) {
-  delete *program;
-  *program = nullptr;
-  return compiler_success;
-}
+nvrtcResult nvrtcDestroyProgram(Program** program) { return delete *program, NVRTC_SUCCESS; }
 
 // Only the definitions (-D) of the options say something to a CPU.
-CompilerResult nvrtcCompileProgram(Program* program, int count, const char* const* options) {
+nvrtcResult nvrtcCompileProgram(Program* program, int count, const char* const* options) {
   std::vector<std::string> definitions;
   for (int i = 0; i < count; i++)
     if (strncmp(options[i], "-D", 2) == 0) definitions.push_back(options[i]);
-  return compile(*program, definitions) == 0 ? compiler_success : compilation_failed;
+  return compile(*program, definitions) == 0 ? NVRTC_SUCCESS : NVRTC_ERROR_COMPILATION;
 }
 
-CompilerResult nvrtcGetProgramLogSize(Program* program, size_t* bytes) {
-  *bytes = program->log.size() + 1;
-  return compiler_success;
-}
+nvrtcResult nvrtcGetProgramLogSize(Program* program, size_t* bytes) { return *bytes = program->log.size() + 1, NVRTC_SUCCESS; }
 
-CompilerResult nvrtcGetProgramLog(Program* program, char* log) {
-  memcpy(log, program->log.c_str(), program->log.size() + 1);
-  return compiler_success;
-}
+nvrtcResult nvrtcGetProgramLog(Program* program, char* log) { return strcpy(log, program->log.c_str()), NVRTC_SUCCESS; }
 
-CompilerResult nvrtcGetCUBINSize(Program* program, size_t* bytes) {
-  *bytes = program->library.size();
-  return compiler_success;
-}
+nvrtcResult nvrtcGetCUBINSize(Program* program, size_t* bytes) { return *bytes = program->library.size(), NVRTC_SUCCESS; }
 
-CompilerResult nvrtcGetCUBIN(Program* program, char* cubin) {
-  memcpy(cubin, program->library.data(), program->library.size());
-  return compiler_success;
-}
+nvrtcResult nvrtcGetCUBIN(Program* program, char* cubin) { return program->library.copy(cubin, program->library.size()), NVRTC_SUCCESS; }
 
-CompilerResult nvrtcGetPTXSize(Program* program, size_t* bytes) { return nvrtcGetCUBINSize(program, bytes); }
+nvrtcResult nvrtcGetPTXSize(Program* program, size_t* bytes) { return nvrtcGetCUBINSize(program, bytes); }
 
-CompilerResult nvrtcGetPTX(Program* program, char* ptx) { return nvrtcGetCUBIN(program, ptx); }
+nvrtcResult nvrtcGetPTX(Program* program, char* ptx) { return nvrtcGetCUBIN(program, ptx); }
 
-const char* nvrtcGetErrorString(CompilerResult result) {
-  return result == compiler_success ? "NVRTC_SUCCESS" : result == compilation_failed ? "NVRTC_ERROR_COMPILATION" : "NVRTC_ERROR_INVALID_INPUT";
-}
+const char* nvrtcGetErrorString(nvrtcResult result) { return result == NVRTC_SUCCESS ? "NVRTC_SUCCESS" : "NVRTC_ERROR_COMPILATION"; }
 
 }  // extern "C"

@@ -6,8 +6,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
+#include <iomanip>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -21,7 +22,7 @@ namespace {
 
 #if defined(__x86_64__) && !defined(EMULATOR_UCONTEXT)
 
-// Twenty times as fast as ucontext, which calls the kernel to set the signal mask.
+// Ten times as fast as ucontext, which calls the system to set the signal mask.
 struct Fiber {
   void* stack_pointer;
 
@@ -82,22 +83,25 @@ constexpr unsigned warp_size = 32;
 
 enum class State { ready, in_block_barrier, in_warp_exchange, ended };
 
+// What a thread brings to a barrier or an exchange.
+struct Wait {
+  const char* call;
+  Place at;
+  unsigned mask, source;
+  unsigned long long value;
+};
+
 struct Thread {
   Fiber fiber;
   uint3 index;
   State state;
-  // What it waits in, and what it brings there.
-  const char* call;
-  Place place;
-  unsigned mask, source;
-  unsigned long long value;
-  // What it takes away.
-  Exchanged exchanged;
-  unsigned count;
+  Wait wait;
+  Exchanged result;
 
+  // The compiler keeps equal names only once in a module.
   bool waits_with(const Thread& other) const {
-    return state == other.state && mask == other.mask && place.line == other.place.line && !strcmp(call, other.call) &&
-           !strcmp(place.file, other.place.file);
+    return state == other.state && wait.call == other.wait.call && wait.mask == other.wait.mask && wait.at.file == other.wait.at.file &&
+           wait.at.line == other.wait.at.line;
   }
 };
 
@@ -111,21 +115,21 @@ std::string failure;  // empty until something is found
 long launches;
 bool reversed;
 
-std::string text(Place place) { return std::string(place.file) + ":" + std::to_string(place.line); }
-
-std::string text(uint3 index) {
-  return "(" + std::to_string(index.x) + ", " + std::to_string(index.y) + ", " + std::to_string(index.z) + ")";
-}
-
 void suspend(State state) {
   threads[current].state = state;
   change(threads[current].fiber, scheduler);
 }
 
-// Ends the launch; the fibers are never resumed.
-void fail(const std::string& message) {
-  failure = message + " (thread " + text(threadIdx) + ")";
+// Ends the launch: no thread is resumed.
+void fail(Place at, const std::string& message) {
+  failure = text(at, ": ", message, " (thread ", threadIdx, ")");
   suspend(State::ended);
+}
+
+Exchanged wait_in(State state, const Wait& wait) {
+  threads[current].wait = wait;
+  suspend(state);
+  return threads[current].result;
 }
 
 // --- waiting for each other ---
@@ -134,62 +138,52 @@ void fail(const std::string& message) {
 bool release_warps() {
   bool any = false;
   for (unsigned i = 0; i < threads.size(); i++) {
-    const Thread& leader = threads[i];
-    if (leader.state != State::in_warp_exchange) continue;
-    const unsigned first = i - i % warp_size;
-    std::vector<Thread*> lanes;
+    if (threads[i].state != State::in_warp_exchange) continue;
+    const unsigned first = i - i % warp_size, end = std::min<unsigned>(first + warp_size, threads.size());
     unsigned arrived = 0, nonzero = 0;
-    for (unsigned lane = 0; lane < warp_size && first + lane < threads.size(); lane++) {
-      Thread& thread = threads[first + lane];
-      if (!thread.waits_with(leader)) continue;
-      lanes.push_back(&thread);
-      arrived |= 1u << lane;
-      nonzero |= unsigned{thread.value != 0} << lane;
+    for (unsigned j = first; j < end; j++) {
+      if (!threads[j].waits_with(threads[i])) continue;
+      arrived |= 1u << (j - first);
+      nonzero |= unsigned{threads[j].wait.value != 0} << (j - first);
     }
-    if (arrived != leader.mask) continue;
-    for (Thread* thread : lanes) thread->exchanged = {threads[first + thread->source].value, nonzero};
-    for (Thread* thread : lanes) thread->state = State::ready;
+    if (arrived != threads[i].wait.mask) continue;
+    for (unsigned j = first; j < end; j++) {
+      if (!(arrived >> (j - first) & 1)) continue;
+      threads[j].result = {threads[first + threads[j].wait.source].wait.value, nonzero};
+      threads[j].state = State::ready;
+    }
     any = true;
   }
   return any;
 }
 
 bool release_block() {
-  const Thread& first = threads[0];
-  if (first.state != State::in_block_barrier) return false;
-  if (!std::all_of(threads.begin(), threads.end(), [&](const Thread& thread) { return thread.waits_with(first); })) return false;
-  const unsigned count = std::count_if(threads.begin(), threads.end(), [](const Thread& thread) { return thread.value != 0; });
+  unsigned long long nonzero = 0;
+  for (const Thread& thread : threads) {
+    if (thread.state != State::in_block_barrier || !thread.waits_with(threads[0])) return false;
+    nonzero += thread.wait.value != 0;
+  }
   for (Thread& thread : threads) {
-    thread.count = count;
+    thread.result.value = nonzero;
     thread.state = State::ready;
   }
   return true;
 }
 
+std::string waiting(const Thread& thread) {
+  if (thread.state == State::ended) return "have ended";
+  const std::string where = text("wait in ", thread.wait.call, " at ", thread.wait.at);
+  if (thread.state == State::in_block_barrier) return where;
+  return text(where, " for the lanes 0x", std::hex, std::setw(8), std::setfill('0'), thread.wait.mask);
+}
+
 // Who waits where, when nobody can go on.
 std::string deadlock() {
-  std::string message = "threads wait for others that do not come:";
-  std::vector<bool> told(threads.size());
-  for (size_t i = 0; i < threads.size(); i++) {
-    if (told[i]) continue;
-    const Thread& thread = threads[i];
-    size_t count = 0;
-    for (size_t j = i; j < threads.size(); j++) {
-      if (thread.state == State::ended ? threads[j].state != State::ended : !threads[j].waits_with(thread)) continue;
-      told[j] = true;
-      count++;
-    }
-    message += (i == 0 ? " " : ", ") + std::to_string(count) + " of " + std::to_string(threads.size()) + " threads, the first " +
-               text(thread.index) + ", ";
-    if (thread.state == State::ended) {
-      message += "have ended";
-      continue;
-    }
-    message += "wait in " + std::string(thread.call) + " at " + text(thread.place);
-    char mask[32];
-    snprintf(mask, sizeof mask, " for the lanes 0x%08x", thread.mask);
-    if (thread.state == State::in_warp_exchange) message += mask;
-  }
+  std::map<std::string, std::vector<uint3>> groups;
+  for (const Thread& thread : threads) groups[waiting(thread)].push_back(thread.index);
+  std::string message = "threads wait for others that do not come";
+  for (const auto& [what, members] : groups)
+    message += text("; ", members.size(), " of ", threads.size(), ", from ", members[0], " on, ", what);
   return message;
 }
 
@@ -230,7 +224,7 @@ void fill_shared_memory() {
 void check_shared_memory() {
   const unsigned char* end = shared_memory + launch.shared_bytes;
   if (std::any_of(end, end + behind_bytes, [](unsigned char byte) { return byte != 0xff; }))
-    failure = "a thread wrote behind the " + std::to_string(launch.shared_bytes) + " bytes of dynamic shared memory";
+    failure = text("a thread wrote behind the ", launch.shared_bytes, " bytes of dynamic shared memory");
 }
 
 void run_block() {
@@ -238,7 +232,8 @@ void run_block() {
   const unsigned count = threads.size();
   for (unsigned i = 0; i < count; i++) {
     threads[i].state = State::ready;
-    threads[i].fiber.start(stack(i), stack_bytes, run_thread);
+    // Tops a whole number of pages apart would share few of the cache's lines.
+    threads[i].fiber.start(stack(i), stack_bytes - i % 64 * 192, run_thread);
   }
   do {
     for (unsigned i = 0; i < count && failure.empty(); i++) {
@@ -247,8 +242,8 @@ void run_block() {
     }
     if (!failure.empty()) return;
   } while (release_warps() || release_block());
-  if (std::any_of(threads.begin(), threads.end(), [](const Thread& thread) { return thread.state != State::ended; })) failure = deadlock();
-  else check_shared_memory();
+  if (std::all_of(threads.begin(), threads.end(), [](const Thread& thread) { return thread.state == State::ended; })) check_shared_memory();
+  else failure = deadlock();
 }
 
 }  // namespace
@@ -257,27 +252,14 @@ alignas(1024) unsigned char shared_memory[max_shared_bytes + behind_bytes];
 
 unsigned lane() { return current % warp_size; }
 
-unsigned block_barrier(const char* name, bool predicate, Place place) {
-  Thread& thread = threads[current];
-  thread.call = name;
-  thread.place = place;
-  thread.mask = 0;
-  thread.value = predicate;
-  suspend(State::in_block_barrier);
-  return thread.count;
+unsigned block_barrier(const char* name, unsigned value, Place at) {
+  return wait_in(State::in_block_barrier, {name, at, 0, 0, value}).value;
 }
 
-Exchanged warp_exchange(const char* name, unsigned mask, unsigned long long value, unsigned source, Place place) {
-  if (!(mask >> lane() & 1)) fail(std::string(name) + " at " + text(place) + ": the mask does not name the calling lane");
-  if (!(mask >> source & 1)) fail(std::string(name) + " at " + text(place) + ": the mask does not name the lane that is read");
-  Thread& thread = threads[current];
-  thread.call = name;
-  thread.place = place;
-  thread.mask = mask;
-  thread.source = source;
-  thread.value = value;
-  suspend(State::in_warp_exchange);
-  return thread.exchanged;
+Exchanged warp_exchange(const char* name, unsigned mask, unsigned long long value, unsigned source, Place at) {
+  if (!(mask >> lane() & 1)) fail(at, text("the mask of ", name, " does not name the calling lane"));
+  if (!(mask >> source & 1)) fail(at, text("the mask of ", name, " does not name the lane that is read"));
+  return wait_in(State::in_warp_exchange, {name, at, mask, source, value});
 }
 
 std::string run(const Launch& asked) {
@@ -298,7 +280,7 @@ std::string run(const Launch& asked) {
     blockIdx.z = block / gridDim.x / gridDim.y;
     run_block();
   }
-  return failure.empty() ? "" : "block " + text(blockIdx) + ": " + failure;
+  return failure.empty() ? "" : text("block ", blockIdx, ": ", failure);
 }
 
 }  // namespace emulator
@@ -309,7 +291,7 @@ extern "C" {
 
 // --- for tests ---
 
-// Runs blocks, and threads between barriers, from the last to the first: a result that differs hangs on an order that a GPU does not keep.
+// Runs blocks, and threads between barriers, from the last to the first: a result that differs needs an order that a GPU does not keep.
 void emulator_reverse_threads(int reverse) {
   const std::lock_guard<std::mutex> lock(one_launch);
   reversed = reverse != 0;
@@ -320,7 +302,7 @@ long emulator_launches() {
   return launches;
 }
 
-// --- what -fsanitize=alignment,bounds calls ---
+// --- what -fsanitize=alignment,bounds,null calls ---
 
 struct SourceLocation {
   const char* file;
@@ -328,21 +310,19 @@ struct SourceLocation {
 };
 
 struct TypeMismatch {
-  SourceLocation location;
-  const struct TypeDescriptor {
+  SourceLocation at;
+  const struct Type {
     uint16_t kind, info;
     char name[1];
   }* type;
 };
 
-static Place place(const SourceLocation& location) { return {location.file, static_cast<int>(location.line)}; }
-
-void __ubsan_handle_type_mismatch_v1(const TypeMismatch* mismatch, uintptr_t) {
-  fail(text(place(mismatch->location)) + ": unaligned access to " + mismatch->type->name);
+void __ubsan_handle_type_mismatch_v1(const TypeMismatch* mismatch, uintptr_t address) {
+  fail(Place(mismatch->at.file, mismatch->at.line), text(address == 0 ? "null pointer to " : "unaligned access to ", mismatch->type->name));
 }
 
-void __ubsan_handle_out_of_bounds(const SourceLocation* location, uintptr_t index) {
-  fail(text(place(*location)) + ": index " + std::to_string(static_cast<intptr_t>(index)) + " is outside the array");
+void __ubsan_handle_out_of_bounds(const SourceLocation* at, intptr_t index) {
+  fail(Place(at->file, at->line), text("index ", index, " is outside the array"));
 }
 
 }  // extern "C"

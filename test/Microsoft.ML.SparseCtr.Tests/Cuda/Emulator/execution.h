@@ -2,11 +2,23 @@
 #pragma once
 
 #include <cstddef>
+#include <sstream>
 #include <string>
 
 #include "device.h"
 
+inline std::ostream& operator<<(std::ostream& to, uint3 index) { return to << "(" << index.x << ", " << index.y << ", " << index.z << ")"; }
+
 namespace emulator {
+
+inline std::ostream& operator<<(std::ostream& to, Place place) { return to << place.file << ":" << place.line; }
+
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream result;
+  (result << ... << parts);
+  return result.str();
+}
 
 constexpr unsigned max_threads = 1024, max_shared_bytes = 163 * 1024;
 
