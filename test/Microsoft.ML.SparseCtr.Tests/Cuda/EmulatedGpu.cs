@@ -17,7 +17,8 @@ internal static unsafe class EmulatedGpu
         get
         {
             Skip.IfNot(OperatingSystem.IsLinux(), "the emulated GPU needs Linux");
-            Skip.IfNot((Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, "c++"))), "no c++ is on the PATH");
+            string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
+            Skip.IfNot(folders.Any(folder => File.Exists(Path.Combine(folder, "c++"))), "no c++ is on the PATH");
             return s_library.Value;
         }
     }

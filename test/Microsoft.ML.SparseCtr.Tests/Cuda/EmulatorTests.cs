@@ -46,9 +46,9 @@ public sealed unsafe class EmulatorTests : IDisposable
     }
 
     [SkippableTheory]
-    [InlineData("for (int lanes = 16; lanes > 0; lanes /= 2) value += __shfl_xor_sync(0xffffffff, value, lanes);")]
-    [InlineData("for (int lanes = 16; lanes > 0; lanes /= 2) value += __shfl_down_sync(0xffffffff, value, lanes); value = __shfl_sync(0xffffffff, value, 0);")]
-    [InlineData("for (int lanes = 1; lanes < 32; lanes *= 2) { double up = __shfl_up_sync(0xffffffff, (double)value, lanes); if (lane >= lanes) value += up; } value = __shfl_sync(0xffffffff, value, 31);")]
+    [InlineData("for (int i = 16; i > 0; i /= 2) value += __shfl_xor_sync(0xffffffff, value, i);")]
+    [InlineData("for (int i = 16; i > 0; i /= 2) value += __shfl_down_sync(0xffffffff, value, i); value = __shfl_sync(0xffffffff, value, 0);")]
+    [InlineData("for (int i = 1; i < 32; i *= 2) { double up = __shfl_up_sync(~0u, (double)value, i); if (lane >= i) value += up; } value = __shfl_sync(~0u, value, 31);")]
     public void Lanes_of_a_warp_sum_by_shuffles(string shuffles)
     {
         Succeeds($$"""
@@ -153,7 +153,8 @@ public sealed unsafe class EmulatorTests : IDisposable
     public void Shared_memory_beyond_48_KB_must_be_asked_for()
     {
         nint function = _gpu.Compile(Source("p.sums[0] = 1;"));
-        Assert.Contains("49153 bytes of dynamic shared memory; allowed are 49152", Assert.Throws<EmulatorException>(() => _gpu.Launch(function, 1, Block, (48 << 10) + 1, Parameters)).Message);
+        var refused = Assert.Throws<EmulatorException>(() => _gpu.Launch(function, 1, Block, (48 << 10) + 1, Parameters));
+        Assert.Contains("49153 bytes of dynamic shared memory; allowed are 49152", refused.Message);
     }
 
     [SkippableFact]
@@ -215,9 +216,9 @@ public sealed unsafe class EmulatorTests : IDisposable
         public nint Compile(string source)
         {
             nint program, module, function;
-            fixed (byte* text = Text(source), name = Text("test.cu"), definition = Text($"-DTHREADS={Block}"), architecture = Text("--gpu-architecture=sm_80"), kernel = Text("test"))
+            fixed (byte* text = Text(source), name = Text("test.cu"), kernel = Text("test"), threads = Text($"-DTHREADS={Block}"), architecture = Text("--gpu-architecture=sm_80"))
             {
-                byte*[] options = [definition, architecture];
+                byte*[] options = [threads, architecture];
                 ((delegate* unmanaged<nint*, byte*, byte*, int, nint, nint, int>)Function("nvrtcCreateProgram"))(&program, text, name, 0, 0, 0);
                 fixed (byte** first = options)
                 {

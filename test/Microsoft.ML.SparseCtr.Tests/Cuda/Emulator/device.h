@@ -160,7 +160,8 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize, e
   ATOMIC(T, atomicMin, old < value ? old : value)      \
   inline T atomicCAS(T* address, T compare, T value) { \
     const T old = *address;                            \
-    return *address = old == compare ? value : old, old; \
+    if (old == compare) *address = value;              \
+    return old;                                        \
   }
 ATOMICS_OF_INTEGERS(int)
 ATOMICS_OF_INTEGERS(unsigned)

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <regex>
 #include <string>
 #include <vector>
@@ -216,6 +217,8 @@ CUresult cuModuleUnload(Module* module) {
 CUresult cuModuleGetFunction(Function** function, Module* module, const char* name) {
   const void* kernel = dlsym(module->library, (std::string(name) + "_kernel").c_str());
   if (!kernel) return fail(CUDA_ERROR_NOT_FOUND, "the module has no kernel '", name, "'");
+  static std::mutex functions;
+  const std::lock_guard<std::mutex> lock(functions);
   *function = &module->functions.try_emplace(name, Function{name, static_cast<const emulator::Kernel*>(kernel), module}).first->second;
   return CUDA_SUCCESS;
 }

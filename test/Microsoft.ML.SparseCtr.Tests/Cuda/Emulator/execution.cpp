@@ -3,6 +3,7 @@
 #include "execution.h"
 
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -20,7 +21,7 @@ namespace {
 
 // --- fibers ---
 
-#if defined(__x86_64__) && !defined(EMULATOR_UCONTEXT)
+#ifdef __x86_64__
 
 // Ten times as fast as ucontext, which calls the system to set the signal mask.
 struct Fiber {
@@ -60,7 +61,6 @@ emulator_switch:
 void change(Fiber& from, Fiber& to) { emulator_switch(&from.stack_pointer, to.stack_pointer); }
 
 #else
-#include <ucontext.h>
 
 struct Fiber {
   ucontext_t context;
@@ -98,7 +98,7 @@ struct Thread {
   Wait wait;
   Exchanged result;
 
-  // The compiler keeps equal names only once in a module.
+  // A module holds equal names once, so that their addresses tell them apart.
   bool waits_with(const Thread& other) const {
     return state == other.state && wait.call == other.wait.call && wait.mask == other.wait.mask && wait.at.file == other.wait.at.file &&
            wait.at.line == other.wait.at.line;
@@ -191,7 +191,7 @@ std::string deadlock() {
 
 constexpr size_t stack_bytes = 256 << 10, guard_bytes = 64 << 10;
 
-// Each thread's stack ends in a page that faults.
+// Below each thread's stack are pages that fault.
 char* stack(unsigned thread) {
   static char* const stacks = [] {
     void* memory = mmap(nullptr, max_threads * stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
