@@ -120,8 +120,9 @@ int compile(Program& program, const std::vector<std::string>& definitions) {
   const std::string source = folder.file("kernel.cu"), library = folder.file("kernel.so");
   const std::string header = files::path(__FILE__).replace_filename("device.h");
   std::ofstream(source) << "#line 1 \"" << program.name << "\"\n" << with_shared_memory(program.source);
-  std::string command = "LC_ALL=C c++ -std=c++17 -O2 -g -march=native -ffp-contract=fast -fno-math-errno -shared -fPIC"
-                        " -fsanitize=alignment,bounds,null -nodefaultlibs -x c++ -include " + quoted(header);
+  std::string command = "LC_ALL=C c++ -std=c++17 -O2 -g -march=native -ffp-contract=fast -fno-math-errno"
+                        " -shared -fPIC -fno-semantic-interposition -nodefaultlibs -fsanitize=alignment,bounds,null"
+                        " -x c++ -include " + quoted(header);
   for (const std::string& definition : definitions) command += " " + quoted(definition);
   command += " " + quoted(source) + " -x none " + quoted(path_of_this_library()) + " -lm -lc -o " + quoted(library) + " 2>&1";
 
