@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The one entry point: sets up what is missing, then builds, demonstrates, tests or measures.
 #
-#   ./build.sh setup  [--packages|--offline]             make the machine ready
+#   ./build.sh setup  [--packages|--offline|--libtorch DIR]
+#                                                        make the machine ready; with --libtorch, for the offline build over the libtorch (1.13 to 2.11) in
+#                                                        that folder, with CUDA if it has it, here and in what is run later
 #   ./build.sh build  [--packages|--offline]             compile everything
 #   ./build.sh demo   [--packages|--offline] [ARGS...]   train, save, load and score (ARGS go to src/Samples: --data FOLDER, --checkpoint FILE, ...);
 #                                                        with sweep first, sweep the trainer's options (--trials N, --folder FOLDER);
@@ -20,8 +22,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 solution=SparseCtr.MLNet.sln
 kind_file=artifacts/build-kind.props
+libtorch_file=artifacts/libtorch-folder
 native=artifacts/native
-offline_packages=(g++ cmake libtorch-dev libopenblas0-openmp)
+native_packages=(g++ cmake)
+libtorch_packages=(libtorch-dev libopenblas0-openmp)
 pytorch_packages=(python3-torch libopenblas0-openmp)
 test_packages=(chromium)
 
@@ -36,6 +40,7 @@ main() {
         case $1 in
             --packages) forced=packages ;;
             --offline) forced=offline ;;
+            --libtorch) forced=offline; choose_libtorch "${2:-}"; shift ;;
             *) args+=("$1") ;;
         esac
         shift
@@ -47,7 +52,7 @@ main() {
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
         bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
-        *) sed -n '4,13s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '4,15s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 }
 
@@ -100,13 +105,23 @@ restore_real_packages() {
     return 1
 }
 
+# Remembers the folder of the libtorch that the offline build is over, until another one is named.
+choose_libtorch() {
+    local folder
+    folder=$(cd "$OLDPWD" && realpath "$1" 2>/dev/null) && [[ -f $folder/include/torch/csrc/api/include/torch/cuda.h ]] ||
+        fail "there is no libtorch in '$1': expected the folder of libtorch's .zip or of Python's package torch, or /usr for the system's own"
+    mkdir -p artifacts
+    [[ -f $libtorch_file && $(<"$libtorch_file") == "$folder" ]] || printf '%s\n' "$folder" >"$libtorch_file"
+}
+
 prepare_offline_build() {
     if command -v apt-get >/dev/null; then
-        install_debian_packages "${offline_packages[@]}"
+        install_debian_packages "${native_packages[@]}"
+        [[ -f $libtorch_file ]] || install_debian_packages "${libtorch_packages[@]}"
     else
         local tool
         for tool in c++ cmake; do
-            command -v "$tool" >/dev/null || fail "no apt-get here, and $tool is missing: install it, libtorch 1.13 or newer (CXX11 ABI, found by CMake through CMAKE_PREFIX_PATH) and OpenBLAS; on Debian these are ${offline_packages[*]}"
+            command -v "$tool" >/dev/null || fail "no apt-get here, and $tool is missing: install it, and libtorch 1.13 to 2.11, which --libtorch names; on Debian these are ${native_packages[*]} ${libtorch_packages[*]}"
         done
     fi
     build_native
@@ -149,13 +164,20 @@ install_debian_packages() {
 }
 
 build_native() {
-    local sources=offline/TorchSharp/native library=$native/libTorchShim.so
-    [[ -f $library && -z $(find "$sources" -newer "$library" -print -quit) ]] && return 0
-    say 'building the native shim over libtorch'
-    cmake -S "$sources" -B "$native" -DCMAKE_BUILD_TYPE=Release >/dev/null
-    cmake --build "$native" -j "$(nproc)"
-    touch "$library"
-    "$native/blas-check" || say 'training will be slow: see the line above'
+    local sources=offline/TorchSharp/native library=$native/libTorchShim.so libtorch=()
+    if [[ -f $libtorch_file ]]; then
+        libtorch=("-DCMAKE_PREFIX_PATH=$(<"$libtorch_file")" -DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF)
+    fi
+    if [[ ! -f $library || -n $(find "$sources" ${libtorch+"$libtorch_file"} -newer "$library" -print -quit) ]]; then
+        say 'building the native shim over libtorch'
+        # It remembers the libtorch that it found before.
+        rm -f "$native/CMakeCache.txt"
+        cmake -S "$sources" -B "$native" -DCMAKE_BUILD_TYPE=Release ${libtorch+"${libtorch[@]}"} >/dev/null
+        cmake --build "$native" -j "$(nproc)"
+        touch "$library"
+        "$native/blas-check" || say 'training will be slow: see the line above'
+    fi
+    say "$(<"$native/libtorch")"
 }
 
 # --- verbs ----------------------------------------------------------------------------------------------------------------------------
@@ -206,11 +228,8 @@ run_tests() {
     rm -f "$log"
     [[ $((passed + failed)) -gt 0 ]] || { status=1; say 'no test ran'; }
     [[ $failed -eq 0 ]] || status=1
-    if [[ $skipped -gt 0 ]]; then
-        echo "$passed passed, $failed failed, $skipped skipped"
-    else
-        echo "$passed passed, $failed failed"
-    fi
+    [[ $skipped -eq 0 ]] || echo "$skipped skipped: this machine lacks what they need, such as a GPU or a browser"
+    echo "$passed passed, $failed failed"
     return "$status"
 }
 
