@@ -71,7 +71,7 @@ choose_kind() {
     local forced=$1 fingerprint why
     fingerprint=$({ dotnet nuget list source; dotnet --version; cat Directory.Packages.props; } | sha256sum | cut -c1-16)
     if [[ -n $forced ]]; then
-        kind=$forced; why="asked for by --$forced"
+        kind=$forced; why='asked for on the command line'
     elif grep -qs "fingerprint: $fingerprint" "$kind_file"; then
         kind=$(sed -n 's/.*kind: \([a-z]*\).*/\1/p' "$kind_file"); why=$(sed -n 's/.*why: \(.*\) -->/\1/p' "$kind_file")
     elif restore_real_packages; then
