@@ -71,7 +71,7 @@ internal sealed class HostEnvironment : IHost, IHostEnvironmentInternal, ICancel
 
     public TException Process<TException>(TException ex) where TException : Exception
     {
-        ex.Data["Context"] ??= ContextDescription;
+        ex.Data[Contracts.ContextKey] ??= ContextDescription;
         return ex;
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Reflection;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr;
@@ -43,14 +44,21 @@ public sealed class CtrScorer
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static CtrScorer Load(string path)
     {
+        ITransformer model;
+        DataViewSchema schema;
         try
         {
-            return Of(new MLContext().Model.Load(path, out DataViewSchema schema), schema);
+            model = new MLContext().Model.Load(path, out schema);
         }
-        catch (InvalidDataException problem)
+        // ML.NET puts what a loader throws into exceptions of its own, one for each loader around it.
+        catch (Exception problem) when (problem is FormatException or InvalidDataException or InvalidOperationException or TargetInvocationException)
         {
-            throw new FormatException($"'{path}' is a broken .zip: {problem.Message}", problem);
+            Exception cause = problem;
+            while (cause is not FormatException && cause.InnerException is not null)
+                cause = cause.InnerException;
+            throw new FormatException($"'{path}' holds no model that can be loaded: {cause.Message}", problem);
         }
+        return Of(model, schema);
     }
 
     /// <summary>Scores with a model in memory, whose weights it shares; that the model is disposed is nothing to it.</summary>

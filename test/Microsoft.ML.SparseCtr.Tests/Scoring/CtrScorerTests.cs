@@ -1,3 +1,5 @@
+using System.IO.Compression;
+
 namespace Microsoft.ML.SparseCtr.Tests;
 
 public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<TrainedModel>
@@ -166,6 +168,17 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
         File.WriteAllBytes(path, bytes);
         Assert.Contains(path, Assert.Throws<FormatException>(() => CtrScorer.Load(path)).Message);
         File.Delete(path);
+    }
+
+    [Fact]
+    public void A_file_of_a_newer_version_is_refused_by_name_and_reason()
+    {
+        using var file = new ModelZip(_mlContext, trained.Model, trained.TestView.Schema);
+        using (ZipArchive zip = ZipFile.Open(file.Path, ZipArchiveMode.Update))
+            ModelZip.EditText("config.json", text => text.Replace("\"formatVersion\": 3", "\"formatVersion\": 9"))(zip);
+        string message = Assert.Throws<FormatException>(() => CtrScorer.Load(file.Path)).Message;
+        Assert.Contains(file.Path, message);
+        Assert.Contains("version 9", message);
     }
 
     private static CtrHistory HistoryOf(CtrScorer scorer, TinyClicks.Row row)

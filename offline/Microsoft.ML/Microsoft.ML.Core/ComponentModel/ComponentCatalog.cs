@@ -43,6 +43,13 @@ public sealed class ComponentCatalog
         var create = loader.LoaderType.GetMethod("Create", BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic,
             [typeof(IHostEnvironment), argument.GetType()])
             ?? throw env.Except($"Loader '{name}' has no static method Create(IHostEnvironment, {argument.GetType().Name}).");
-        return (TResult)create.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [env, argument], null);
+        try
+        {
+            return (TResult)create.Invoke(null, [env, argument]);
+        }
+        catch (TargetInvocationException problem) when (problem.InnerException.IsMarked())
+        {
+            throw env.Except(problem, "Error during class instantiation");
+        }
     }
 }

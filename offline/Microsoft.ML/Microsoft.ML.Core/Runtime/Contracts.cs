@@ -3,12 +3,21 @@ namespace Microsoft.ML.Runtime;
 /// <summary>Checks, and the exceptions that their failures are. With a context, it is told of the exception first.</summary>
 internal static class Contracts
 {
+    /// <summary>Under which a marked exception has its context among its data.</summary>
+    public const string ContextKey = "Context";
+
     private static TException Process<TException>(TException exception, IExceptionContext context) where TException : Exception =>
         context is null ? exception : context.Process(exception);
 
     private static string Format(string message, object[] args) => args.Length == 0 ? message : string.Format(message, args);
 
     public static Exception Except(this IExceptionContext ctx, string msg) => Process(new InvalidOperationException(msg), ctx);
+
+    public static Exception Except(this IExceptionContext ctx, Exception inner, string msg) =>
+        Process(new InvalidOperationException(msg, inner), ctx);
+
+    /// <summary>Whether an exception has been attributed to a context.</summary>
+    public static bool IsMarked(this Exception exception) => exception.Data.Contains(ContextKey);
 
     public static Exception ExceptParam(this IExceptionContext ctx, string paramName, string msg) =>
         Process(new ArgumentException(msg, paramName), ctx);
