@@ -28,6 +28,7 @@ native_packages=(g++ cmake)
 libtorch_packages=(libtorch-dev libopenblas0-openmp)
 pytorch_packages=(python3-torch libopenblas0-openmp)
 test_packages=(chromium)
+nvrtc=artifacts/nvrtc
 
 say() { printf '%s\n' "build.sh: $*"; }
 fail() { printf '%s\n' "build.sh: $*" >&2; exit 1; }
@@ -145,6 +146,32 @@ prepare_browser() {
     say "no ${test_packages[*]} could be installed: the tests that look at pages in a browser are skipped"
 }
 
+# Some tests compile the kernels for GPUs with NVIDIA's compiler, which needs no GPU; without it they are skipped. On Debian it is a non-free package: it is only
+# unpacked under artifacts/, and the system's own lists of packages stay as they are.
+prepare_nvrtc() {
+    if [[ ! -d $nvrtc ]] && ! ldconfig -p 2>/dev/null | grep -q 'libnvrtc\.so'; then
+        say "unpacking NVIDIA's run-time compiler into $nvrtc (17 MB, from Debian's non-free packages)"
+        (unpack_nvrtc) >/dev/null 2>&1 || { rm -rf "$nvrtc"; say 'it cannot be had here: the tests that compile kernels with it are skipped'; return 0; }
+    fi
+    [[ ! -d $nvrtc ]] || export LD_LIBRARY_PATH="$PWD/$nvrtc/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+}
+
+unpack_nvrtc() {
+    local apt options archive
+    apt=$(mktemp -d)
+    trap "rm -rf '$apt'" EXIT
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    . /etc/os-release
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $VERSION_CODENAME non-free" >"$apt/sources.list"
+    options=(-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache"
+        -o APT::Sandbox::User=root)
+    apt-get "${options[@]}" update
+    (cd "$apt" && apt-cache "${options[@]}" pkgnames libnvrtc | xargs apt-get "${options[@]}" download)
+    for archive in "$apt"/*.deb; do
+        dpkg -x "$archive" "$nvrtc"
+    done
+}
+
 # Installs those of the packages that are missing.
 install_debian_packages() {
     local missing=() package
@@ -219,6 +246,7 @@ runs_pytorch() {
 run_tests() {
     local status=0 log passed failed skipped
     prepare_browser
+    prepare_nvrtc
     log=$(mktemp)
     dotnet test "$solution" -c Release 2>&1 | tee "$log" || status=1
     if [[ $kind == offline ]]; then

@@ -38,12 +38,10 @@ internal sealed class CudaEvoAttention
         (_kernels, _plan, _candidatesOnly, _queries) = (kernels, plan, candidatesOnly, asked.shape[0]);
         _width = (int)seen.shape[1];
         int heads = (int)coefficients.shape[0], headDimension = _width / (2 * heads);
-        (int rows, int columns) = TileOf(headDimension);
-        _program = new CudaProgram("EvoAttention.cu", Threads,
-            ("HEAD_DIMENSION", headDimension), ("ROWS", rows), ("COLUMNS", columns), ("Number", asked.dtype == ScalarType.BFloat16 ? "bfloat16" : "float"));
+        _program = ProgramFor(headDimension, asked.dtype);
         _tiles = plan.TilesFor(seen);
         // As EvoAttention.cu lays it out: two matrices of rows, two of columns and two of weights.
-        int stride = (headDimension + 7) / 8 * 8 + 4, tileRows = TileRowsOf(headDimension), tileColumns = Lanes * columns;
+        int stride = (headDimension + 7) / 8 * 8 + 4, tileRows = TileRowsOf(headDimension), tileColumns = Lanes * TileOf(headDimension).Columns;
         _sharedBytes = 2 * sizeof(float) * ((tileRows + tileColumns) * stride + tileRows * (tileColumns + 4));
 
         nint moments = DeviceMemory.AddressOf(_tiles.Moments), momentBytes = plan.TokenCount * sizeof(float);
@@ -80,6 +78,14 @@ internal sealed class CudaEvoAttention
     /// <summary>Whether there are kernels for tokens, by where they are and what type they have, with heads of such a dimension.</summary>
     public static bool Supports(Tensor tokens, int headDimension)
         => CudaKernels.Of(tokens) is not null && tokens.dtype == float32 && headDimension <= LargestHeadDimension;
+
+    /// <summary>The program for heads of a dimension and for numbers of a type.</summary>
+    public static CudaProgram ProgramFor(int headDimension, ScalarType type)
+    {
+        (int rows, int columns) = TileOf(headDimension);
+        return new CudaProgram("EvoAttention.cu", Threads,
+            ("HEAD_DIMENSION", headDimension), ("ROWS", rows), ("COLUMNS", columns), ("Number", type == bfloat16 ? "bfloat16" : "float"));
+    }
 
     /// <summary>Rows and columns of a tile that a thread computes: as many as its registers hold sums for.</summary>
     private static (int Rows, int Columns) TileOf(int headDimension) => headDimension <= 64 ? (4, 4) : headDimension <= 128 ? (2, 4) : (1, 2);

@@ -12,8 +12,6 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class CudaKernels
 {
-    private const string Common = "common.cuh";
-
     private static readonly ConcurrentDictionary<int, (CudaKernels? Kernels, string? Problem)> s_ofGpus = new();
     private static readonly ConcurrentDictionary<string, byte[]> s_images = new();
     private static CudaKernels? s_emulated;
@@ -39,7 +37,7 @@ internal sealed class CudaKernels
     {
         try
         {
-            return (new CudaKernels(new CudaDriver(LoadFirst("CUDA's driver", DriverNames)), new CudaCompiler(LoadFirst("NVRTC", CompilerNames())), gpu), null);
+            return (new CudaKernels(new CudaDriver(LoadFirst("CUDA's driver", DriverNames)), LoadCompiler(), gpu), null);
         }
         catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
         {
@@ -83,16 +81,14 @@ internal sealed class CudaKernels
         }
     }
 
-    private byte[] ImageOf(CudaProgram program) => s_images.GetOrAdd($"{(this == s_emulated ? "emulated" : _architecture)} {program.Key}", _ =>
-        _compiler.Compile($"{ReadSource(Common)}\n#line 1 \"{program.FileName}\"\n{ReadSource(program.FileName)}", program.FileName, _architecture, program.Constants));
-
-    private static string ReadSource(string fileName)
-    {
-        using var reader = new StreamReader(typeof(CudaKernels).Assembly.GetManifestResourceStream(fileName)!);
-        return reader.ReadToEnd();
-    }
+    private byte[] ImageOf(CudaProgram program)
+        => s_images.GetOrAdd($"{(this == s_emulated ? "emulated" : _architecture)} {program.Key}", _ => program.Compile(_compiler, _architecture));
 
     // --- libraries -------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>The compiler that there is on this machine, which need not have a GPU.</summary>
+    /// <exception cref="DllNotFoundException">There is none.</exception>
+    public static CudaCompiler LoadCompiler() => new(LoadFirst("NVRTC", CompilerNames()));
 
     private static string[] DriverNames => OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1"];
 
@@ -118,24 +114,4 @@ internal sealed class CudaKernels
         }
         throw new DllNotFoundException($"{what} was not found: looked for {string.Join(", ", names)}.");
     }
-}
-
-/// <summary>A program in CUDA C++, and what is constant in it.</summary>
-internal sealed class CudaProgram
-{
-    /// <param name="fileName">The file that is embedded in the assembly.</param>
-    /// <param name="threads">Threads of a block: THREADS in the program.</param>
-    /// <param name="constants">What further names stand for.</param>
-    public CudaProgram(string fileName, int threads, params (string Name, object Value)[] constants)
-    {
-        (FileName, Threads, Constants) = (fileName, threads, [("THREADS", threads), .. constants]);
-        Key = $"{fileName} {string.Join(' ', Constants.Select(constant => $"{constant.Name}={constant.Value}"))}";
-    }
-
-    public string FileName { get; }
-    public int Threads { get; }
-    public IReadOnlyList<(string Name, object Value)> Constants { get; }
-
-    /// <summary>Tells it from others.</summary>
-    public string Key { get; }
 }

@@ -16,7 +16,11 @@ internal static class Devices
             return torch.CPU;
         int count = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
         if (gpu >= 0 && gpu < count)
+        {
+            if (CudaKernels.OfGpu(gpu).Problem is { } lack)
+                channel.Warning(MessageSensitivity.None, $"GPU {gpu} computes by libtorch's operators alone, slower than by kernels of this library: {lack}");
             return torch.device(DeviceType.CUDA, gpu);
+        }
 
         string problem = $"GPU {gpu} (MLContext.GpuDeviceId) is not available: libtorch sees {count} CUDA devices"
             + (count == 0 ? ", and none without the package TorchSharp-cuda-linux or TorchSharp-cuda-windows." : ".");
