@@ -184,8 +184,6 @@ public class ValueTests
             () => addmm(Square, Square, Square, 0.5f, 2), () => Square.addmm_(Square, Square, 0.5f, 2)),
         new("addmv", [2], [6, 13], () => V(1, 2).addmv(Square, V(1, 2))),
         new("addr", [2, 2], [4, 6, 9, 12], () => Square.addr(V(1, 2), V(3, 4))),
-        new("baddbmm", [1, 2, 2], [8, 12, 18, 26], () => Square.view(1, 2, 2).baddbmm(Square.view(1, 2, 2), Square.view(1, 2, 2)),
-            () => baddbmm(Square.view(1, 2, 2), Square.view(1, 2, 2), Square.view(1, 2, 2))),
         new("trace", [], [5], () => Square.trace(), () => trace(Square)),
         new("det", [], [-2], () => Square.det()),
         new("inverse", [2, 2], [-2, 1, 1.5, -0.5], () => Square.inverse()),

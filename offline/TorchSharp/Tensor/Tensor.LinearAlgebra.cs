@@ -17,8 +17,6 @@ public static partial class torch
             CallInPlace("addmm_", this, mat1, mat2, beta, alpha);
         public Tensor addmv(Tensor mat, Tensor vec, float beta = 1, float alpha = 1) => Call("addmv", this, mat, vec, beta, alpha);
         public Tensor addr(Tensor vec1, Tensor vec2, float beta = 1, float alpha = 1) => Call("addr", this, vec1, vec2, beta, alpha);
-        public Tensor baddbmm(Tensor batch1, Tensor batch2, float beta = 1, float alpha = 1) =>
-            Call("baddbmm", this, batch1, batch2, beta, alpha);
         public Tensor tensordot(Tensor b, long[] dims1, long[] dims2) => Call("tensordot", this, b, dims1, dims2);
         public Tensor trace() => Call("trace", this);
         public Tensor det() => Call("linalg_det", this);

@@ -283,8 +283,6 @@ public static partial class torch
     public static Tensor inner(Tensor input, Tensor vec2) => input.inner(vec2);
     public static Tensor outer(Tensor input, Tensor vec2) => input.outer(vec2);
     public static Tensor addmm(Tensor input, Tensor mat1, Tensor mat2, float beta, float alpha) => input.addmm(mat1, mat2, beta, alpha);
-    public static Tensor baddbmm(Tensor input, Tensor batch1, Tensor batch2, float beta = 1, float alpha = 1) =>
-        input.baddbmm(batch1, batch2, beta, alpha);
     public static Tensor einsum(string equation, params Tensor[] tensors) => Call("einsum", equation, tensors);
     public static Tensor tensordot(Tensor a, Tensor b, long[] dims1, long[] dims2) => a.tensordot(b, dims1, dims2);
     public static Tensor trace(Tensor input) => input.trace();

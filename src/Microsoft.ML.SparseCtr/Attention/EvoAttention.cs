@@ -106,7 +106,7 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
         Tensor key = Heads(seen[0], groups, count), value = Heads(seen[1], groups, count);
         Tensor bias = _temporal.forward(branch.Temporal).reshape(groups * _heads, size, count);
 
-        Tensor logits = bias.baddbmm(Merge(query), Merge(key).transpose(1, 2), beta: 1, alpha: 1 / MathF.Sqrt(_headDimension));
+        Tensor logits = bias + Merge(query).bmm(Merge(key).transpose(1, 2)) / MathF.Sqrt(_headDimension);
         Tensor visible = logits.reshape(groups, _heads, size, count).masked_fill(branch.Hidden, double.NegativeInfinity);
         Tensor attended = Merge(visible.softmax(-1)).bmm(Merge(value));
         return attended.reshape(groups, _heads, size, _headDimension);
