@@ -30,6 +30,14 @@ public class ModuleTests
     }
 
     [Fact]
+    public void A_field_registered_under_another_name_is_among_the_modules_twice_and_its_parameters_once()
+    {
+        using var net = new Renaming(new Renaming(nn.Linear(1, 1, hasBias: false)));
+        Assert.Equal(["inner", "inner.inner", "inner._inner"], net.named_modules().Select(m => m.name));
+        Assert.Equal(["inner.inner.weight"], net.named_parameters().Select(p => p.name));
+    }
+
+    [Fact]
     public void Registering_twice_or_under_a_bad_name_is_an_error()
     {
         using var net = new Net();
@@ -290,6 +298,17 @@ public class ModuleTests
             var x = first.call(input);
             foreach (var layer in rest) x = layer.call(x.relu());
             return x * scale + offset;
+        }
+    }
+
+    private sealed class Renaming : nn.Module
+    {
+        private readonly nn.Module _inner;
+
+        public Renaming(nn.Module inner) : base(nameof(Renaming))
+        {
+            _inner = inner;
+            register_module("inner", inner);
         }
     }
 

@@ -104,8 +104,9 @@ public static partial class torch
 
             public virtual IEnumerable<Module> children() => submodules.Values;
 
-            public virtual IEnumerable<(string name, Module module)> named_modules() =>
-                Named(named_children(), true, module => module.named_modules());
+            /// <summary>All modules within this one: one that is registered under several names, as one is that a field holds, is there under each.</summary>
+            public virtual IEnumerable<(string name, Module module)> named_modules() => named_children().Concat(submodules.SelectMany(
+                child => child.Value.named_modules(), (child, inner) => ($"{child.Key}.{inner.name}", inner.module)));
 
             public virtual IEnumerable<Module> modules() => named_modules().Select(item => item.module);
 

@@ -46,7 +46,8 @@ internal abstract class CtrNetwork : nn.Module<PackedBatch, Tensor>
         int inputs = stateDimension + Config.UserFields.Length * Config.Options.EmbeddingDimension + Config.NumericDimension;
         register_module("hidden", _hidden = nn.Linear(inputs, Config.Options.HeadDimension));
         register_module("logit", _logit = nn.Linear(Config.Options.HeadDimension, 1));
-        foreach (nn.Module module in modules())
+        // A module is there once by its name, and once more for a field that holds it.
+        foreach (nn.Module module in modules().Distinct())
         {
             if (module is Linear linear)
             {
