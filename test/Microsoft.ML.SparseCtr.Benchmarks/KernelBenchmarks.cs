@@ -133,7 +133,8 @@ public class RowwiseAdamWBenchmark
 {
     private const int TableRows = 100_000, Dimension = 16;
 
-    private RowwiseAdamW? _optimizer;
+    private readonly RowwiseAdamW _rule = new(new AdamWRule(0.9, 0.99, 1e-8), 0.01);
+    private RowwiseOptimizer? _optimizer;
     private Tensor? _rows, _gradient;
 
     [Params(1_024, 16_384)]
@@ -143,7 +144,7 @@ public class RowwiseAdamWBenchmark
     public void SetUp()
     {
         manual_seed(1);
-        _optimizer = new RowwiseAdamW(new EmbeddingTable(TableRows, Dimension, 0, 0.1), new AdamWRule(0.9, 0.99, 1e-8), 0.01);
+        _optimizer = RowwiseOptimizer.Create(new EmbeddingTable(TableRows, Dimension, 0, 0.1), _rule);
         _rows = randint(TableRows, LookedUp);
         _gradient = randn(LookedUp, Dimension);
     }
@@ -154,7 +155,8 @@ public class RowwiseAdamWBenchmark
         using DisposeScope scope = NewDisposeScope();
         _optimizer!.Look(_rows!).backward([_gradient!]);
         _optimizer.CollectGradients();
-        _optimizer.Update(1e-3, 1);
+        _rule.BeginStep(1e-3);
+        _optimizer.Update(1);
     }
 }
 

@@ -35,11 +35,15 @@ internal sealed unsafe class DenseAdamW : IDisposable
             weights.Parameter.grad = null;
     }
 
-    /// <summary>The sum of the squares of the gradients.</summary>
-    public double SquaredNorm()
+    /// <summary>The sum of the squares of the gradients, a float64 on the weights' device.</summary>
+    public Tensor SquaredNorm()
     {
         if (!_isDirect)
-            return Math.Pow(nn.utils.clip_grad_norm_(_weights.Select(weights => weights.Parameter), float.MaxValue), 2);
+        {
+            using DisposeScope scope = NewDisposeScope();
+            Tensor norms = stack(_weights.Select(weights => weights.Parameter.grad?.norm()).OfType<Tensor>());
+            return norms.to(float64).square().sum().MoveToOuterDisposeScope();
+        }
         double sum = 0;
         foreach (Weights weights in _weights)
         {
@@ -47,7 +51,7 @@ internal sealed unsafe class DenseAdamW : IDisposable
             if (gradient is not null)
                 sum += SmallMatrix.SumOfSquares(TensorMemory.Floats(gradient), gradient.numel());
         }
-        return sum;
+        return tensor(sum, float64);
     }
 
     /// <summary>Ends the step: updates the weights that have gradients.</summary>

@@ -17,6 +17,7 @@ internal sealed class NetworkOptimizer : IDisposable
 
     private readonly CtrNetwork _network;
     private readonly EmbeddingTable[] _tables;
+    private readonly RowwiseRule _rule;
     private readonly DenseAdamW _others;
     private readonly double _gradientClipping;
 
@@ -28,18 +29,15 @@ internal sealed class NetworkOptimizer : IDisposable
     public NetworkOptimizer(CtrNetwork network, CtrTrainerOptions options)
     {
         (_network, _gradientClipping) = (network, options.GradientClipping);
-        var rule = new AdamWRule(Beta1, Beta2, Epsilon);
+        var adamW = new AdamWRule(Beta1, Beta2, Epsilon);
         _others = new DenseAdamW(
             network.named_parameters().Where(named => !CtrNetwork.IsOfTable(named.Item1))
                 .Select(named => (named.Item2, IsDecayed(named.Item1, named.Item2) ? options.WeightDecay : 0)),
-            rule);
+            adamW);
+        _rule = options.EmbeddingOptimizer == EmbeddingOptimizer.AdamW ? new RowwiseAdamW(adamW, options.WeightDecay) : new RowwiseAdagrad(options.WeightDecay);
         _tables = network.Tables.SelectMany(field => field.Tables).ToArray();
         foreach (EmbeddingTable table in _tables)
-        {
-            table.Optimizer = options.EmbeddingOptimizer == EmbeddingOptimizer.AdamW
-                ? new RowwiseAdamW(table, rule, options.WeightDecay)
-                : new RowwiseAdagrad(table, options.WeightDecay);
-        }
+            table.Optimizer = RowwiseOptimizer.Create(table, _rule);
 
         static bool IsDecayed(string name, Parameter parameter)
             => parameter.dim() >= 2 && !name.EndsWith(RelTemporal.CoefficientsName, StringComparison.Ordinal);
@@ -59,7 +57,10 @@ internal sealed class NetworkOptimizer : IDisposable
     /// <summary>Ends the step: updates the weights, with gradients scaled down to the norm that all of them together may have.</summary>
     public void Step(double learningRate)
     {
-        double norm = Math.Sqrt(_others.SquaredNorm() + _tables.Sum(table => table.Optimizer!.SquaredNorm()));
+        // One number is waited for, if the network is on a GPU.
+        using DisposeScope scope = NewDisposeScope();
+        Tensor ofTables = _tables.Select(table => table.Optimizer!.SquaredNorm()).Aggregate((sum, next) => sum + next);
+        double norm = Math.Sqrt((_others.SquaredNorm() + ofTables).item<double>());
         Update(learningRate, norm <= _gradientClipping ? 1 : _gradientClipping / norm);
     }
 
@@ -67,8 +68,9 @@ internal sealed class NetworkOptimizer : IDisposable
     {
         _learningRates.Add(learningRate);
         _others.Update(learningRate, scale);
+        _rule.BeginStep(learningRate);
         foreach (EmbeddingTable table in _tables)
-            table.Optimizer!.Update(learningRate, scale);
+            table.Optimizer!.Update(scale);
     }
 
     /// <summary>Carries the state of the optimizers: to ones that have not done a step, if it is read.</summary>
@@ -97,7 +99,11 @@ internal sealed class NetworkOptimizer : IDisposable
     public void Dispose()
     {
         foreach (EmbeddingTable table in _tables)
+        {
+            table.Optimizer!.Dispose();
             table.Optimizer = null;
+        }
+        _rule.Dispose();
         _others.Dispose();
     }
 }

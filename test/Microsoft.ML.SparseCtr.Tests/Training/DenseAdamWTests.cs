@@ -35,7 +35,7 @@ public class DenseAdamWTests
                 Loss(theirs[i], factors[i]).backward();
             }
 
-            double norm = Math.Sqrt(optimizer.SquaredNorm());
+            double norm = Math.Sqrt(optimizer.SquaredNorm().item<double>());
             Assert.Equal(nn.utils.clip_grad_norm_(theirs, clipping), norm, 1e-5 * (1 + norm));
             optimizer.Update(rate, Math.Min(1, clipping / norm));
             foreach (optim.ILearningRateController group in reference.ParamGroups)
@@ -57,7 +57,7 @@ public class DenseAdamWTests
         using var unused = new Parameter(ones(3));
         using var optimizer = new DenseAdamW([(used, 0.1), (unused, 0.1)], new AdamWRule(0.9, 0.99, 1e-8));
         used.sum().backward();
-        Assert.Equal(3, optimizer.SquaredNorm(), 1e-12);
+        Assert.Equal(3, optimizer.SquaredNorm().item<double>(), 1e-12);
         optimizer.Update(0.1, 1);
         Assert.Equal([1, 1, 1], unused.data<float>().ToArray());
         Assert.All(used.data<float>().ToArray(), value => Assert.Equal(1 - 0.01 - 0.1, value, 1e-6));
