@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -6,7 +7,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// Dropout. Of floats in the CPU's memory, .NET code draws what is dropped, a vector at a time: libtorch draws number by number, which took longer than a
-/// block's products. It draws from a generator of its own that begins with a number of libtorch's.
+/// block's products. On a GPU, a kernel does (Dropout.cu). Both take seeds from a generator of its own that begins with a number of libtorch's.
 /// </summary>
 internal sealed class FusedDropout(double probability) : nn.Module<Tensor, Tensor>(nameof(FusedDropout))
 {
@@ -16,7 +17,7 @@ internal sealed class FusedDropout(double probability) : nn.Module<Tensor, Tenso
     {
         if (!training || probability == 0)
             return x;
-        if (!TensorMemory.IsDirect(x))
+        if (CudaNumber.KernelsFor(x) is null && !TensorMemory.IsDirect(x))
             return nn.functional.dropout(x, probability);
         _seeds ??= new SeededRandom((int)(int.MaxValue * rand(1, ScalarType.Float64).item<double>()));
         return DropoutFunction.apply(x, probability, _seeds.Next());
@@ -51,30 +52,53 @@ internal sealed unsafe class DropoutFunction : autograd.SingleTensorFunction<Dro
 
     private static Tensor Masked(Tensor x, double probability, int seed)
     {
-        Tensor from = x.contiguous(), to = empty(x.shape);
-        Mask(TensorMemory.Floats(from), TensorMemory.Floats(to), x.numel(), probability, seed);
+        Tensor from = x.contiguous(), to = empty(x.shape, x.dtype, x.device);
+        (uint threshold, float scale) = ((uint)(probability * uint.MaxValue), (float)(1 / (1 - probability)));
+        if (CudaNumber.KernelsFor(x) is { } kernels)
+            Mask(kernels, from, to, seed, threshold, scale);
+        else
+            Mask(TensorMemory.Floats(from), TensorMemory.Floats(to), x.numel(), seed, threshold, scale);
         GC.KeepAlive(from);
         return to;
     }
 
+    private static void Mask(CudaKernels kernels, Tensor from, Tensor to, int seed, uint threshold, float scale)
+    {
+        const int threads = 256, numbersPerThread = 4;
+        var program = new CudaProgram("Dropout.cu", threads, ("Number", CudaNumber.NameOf(from.dtype)));
+        var parameters = new Parameters { From = DeviceMemory.AddressOf(from), To = DeviceMemory.AddressOf(to), Count = from.numel(), Seed = seed, Threshold = threshold, Scale = scale };
+        kernels.Launch(program, "drop", ((int)((parameters.Count + threads * numbersPerThread - 1) / (threads * numbersPerThread)), 1, 1), parameters);
+    }
+
+    /// <summary>Dropout, as Dropout.cu declares it.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Parameters
+    {
+        public nint From, To;
+        public long Count;
+        public int Seed;
+        public uint Threshold;
+        public float Scale;
+    }
+
     /// <summary>Each of eight lanes draws by xorshift (Marsaglia, 2003): the same number on any machine, so that a seed gives the same mask.</summary>
-    private static void Mask(float* from, float* to, long count, double probability, int seed)
+    private static void Mask(float* from, float* to, long count, int seed, uint threshold, float scale)
     {
         var random = new Random(seed);
         Span<uint> states = stackalloc uint[Vector256<uint>.Count];
         foreach (ref uint state in states)
             state = (uint)random.Next() + 1;
-        Vector256<uint> drawn = Vector256.Create<uint>(states), threshold = Vector256.Create((uint)(probability * uint.MaxValue));
-        Vector256<float> scale = Vector256.Create((float)(1 / (1 - probability)));
+        Vector256<uint> drawn = Vector256.Create<uint>(states), thresholds = Vector256.Create(threshold);
+        Vector256<float> scales = Vector256.Create(scale);
         long i = 0;
         for (; i + Vector256<float>.Count <= count; i += Vector256<float>.Count)
         {
             drawn = Next(drawn);
-            Keep(drawn, threshold, Vector256.Load(from + i) * scale).Store(to + i);
+            Keep(drawn, thresholds, Vector256.Load(from + i) * scales).Store(to + i);
         }
         if (i < count)
         {
-            Vector256<float> kept = Keep(Next(drawn), threshold, scale);
+            Vector256<float> kept = Keep(Next(drawn), thresholds, scales);
             for (int lane = 0; i < count; i++, lane++)
                 to[i] = from[i] * kept[lane];
         }
