@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -19,14 +20,14 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
         register_parameter(nameof(weight), weight);
     }
 
-    public override Tensor forward(Tensor x) => TensorMemory.IsDirect(x) && weight.numel() % SmallMatrix.Lanes == 0
-        ? RmsNormFunction.apply(x, weight)
+    public override Tensor forward(Tensor x) => CudaNumber.KernelsFor(x) is not null || (TensorMemory.IsDirect(x) && weight.numel() % SmallMatrix.Lanes == 0)
+        ? RmsNormFunction.apply(x, weight, x.dtype)
         : x * (x.square().mean([-1], keepdim: true) + Epsilon).rsqrt() * weight;
 }
 
 /// <summary>
-/// <see cref="RmsNorm"/> of [n, d] floats in the CPU's memory as one function, in vectorized .NET code: in tensor operators it is six passes over
-/// memory forward, and more backward.
+/// <see cref="RmsNorm"/> of x [n, d] and the weight as one function, which puts out numbers of a type: a kernel on a GPU, and of floats in the CPU's memory vectorized
+/// .NET code. In tensor operators it is six passes over memory forward, and more backward.
 /// </summary>
 internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<RmsNormFunction>
 {
@@ -36,7 +37,28 @@ internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<Rms
     {
         (Tensor x, Tensor weight) = (((Tensor)vars[0]).contiguous(), (Tensor)vars[1]);
         ctx.save_for_backward([x, weight]);
-        Tensor output = empty(x.shape);
+        Tensor output = empty(x.shape, (ScalarType)vars[2], x.device);
+        if (CudaNumber.KernelsFor(x) is { } kernels)
+            CudaRmsNorm.Normalize(kernels, x, weight, output);
+        else
+            Normalize(x, weight, output);
+        return output;
+    }
+
+    /// <summary>With r = 1/√(mean(x²) + ε) and h = g·weight, the gradient of x is r·h − x·r³·mean(h·x), and that of the weight Σ g·x·r.</summary>
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    {
+        List<Tensor> saved = ctx.get_saved_variables();
+        (Tensor x, Tensor weight, Tensor gradient, Tensor xGradient) = (saved[0], saved[1], grad_output.contiguous(), empty_like(saved[0]));
+        Tensor weightGradient = CudaNumber.KernelsFor(x) is { } kernels
+            ? CudaRmsNorm.Differentiate(kernels, x, weight, gradient, xGradient)
+            : Differentiate(x, weight, gradient, xGradient);
+        GC.KeepAlive(gradient);
+        return [xGradient, weightGradient, null!];
+    }
+
+    private static void Normalize(Tensor x, Tensor weight, Tensor output)
+    {
         int d = (int)weight.shape[0];
         float* row = TensorMemory.Floats(x), w = TensorMemory.Floats(weight), y = TensorMemory.Floats(output);
         for (long left = x.shape[0]; left > 0; left--, row += d, y += d)
@@ -45,15 +67,12 @@ internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<Rms
             for (int i = 0; i < d; i += SmallMatrix.Lanes)
                 (Vector.Load(row + i) * inverse * Vector.Load(w + i)).Store(y + i);
         }
-        return output;
     }
 
-    /// <summary>With r = 1/√(mean(x²) + ε) and h = g·weight, the gradient of x is r·h − x·r³·mean(h·x), and that of the weight Σ g·x·r.</summary>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    /// <summary>Writes the gradient of x, and returns that of the weight.</summary>
+    private static Tensor Differentiate(Tensor x, Tensor weight, Tensor gradient, Tensor xGradient)
     {
-        List<Tensor> saved = ctx.get_saved_variables();
-        (Tensor x, Tensor weight, Tensor gradient) = (saved[0], saved[1], grad_output.contiguous());
-        (Tensor xGradient, Tensor weightGradient) = (empty(x.shape), zeros(weight.shape));
+        Tensor weightGradient = zeros(weight.shape);
         int d = (int)weight.shape[0];
         float* row = TensorMemory.Floats(x), w = TensorMemory.Floats(weight), g = TensorMemory.Floats(gradient);
         float* dx = TensorMemory.Floats(xGradient), dw = TensorMemory.Floats(weightGradient);
@@ -71,7 +90,55 @@ internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<Rms
             for (int i = 0; i < d; i += SmallMatrix.Lanes)
                 (Vector.Load(g + i) * Vector.Load(w + i) * inverse - Vector.Load(row + i) * share).Store(dx + i);
         }
-        GC.KeepAlive(gradient);
-        return [xGradient, weightGradient];
+        return weightGradient;
+    }
+}
+
+/// <summary><see cref="RmsNormFunction"/> on a GPU: what RmsNorm.cu computes.</summary>
+internal static class CudaRmsNorm
+{
+    private const int Threads = 128, RowsPerBlock = 4;
+
+    /// <summary>Blocks that, at most, add up the weight's gradient: enough to keep a GPU busy.</summary>
+    private const int LargestShares = 1024;
+
+    public static void Normalize(CudaKernels kernels, Tensor x, Tensor weight, Tensor output)
+    {
+        Parameters parameters = ParametersOf(x, weight) with { Output = DeviceMemory.AddressOf(output) };
+        kernels.Launch(Program(x, weight, output), "normalize", ((int)Blocks(x.shape[0]), 1, 1), parameters);
+    }
+
+    /// <summary>Writes the gradient of x, and returns that of the weight.</summary>
+    public static Tensor Differentiate(CudaKernels kernels, Tensor x, Tensor weight, Tensor gradient, Tensor xGradient)
+    {
+        // Each warp goes through a few rows, so that the shares are few beside them.
+        const int rowsPerWarp = 8;
+        long blocks = Math.Min(LargestShares, Blocks((x.shape[0] + rowsPerWarp - 1) / rowsPerWarp));
+        Tensor shares = empty(new[] { blocks * RowsPerBlock, weight.shape[0] }, float32, x.device);
+        Parameters parameters = ParametersOf(x, weight) with
+        {
+            OutputGradient = DeviceMemory.AddressOf(gradient), InputGradient = DeviceMemory.AddressOf(xGradient), WeightGradients = DeviceMemory.AddressOf(shares),
+        };
+        kernels.Launch(Program(x, weight, gradient), "differentiate", ((int)blocks, 1, 1), parameters);
+        return shares.sum([0]);
+    }
+
+    private static CudaProgram Program(Tensor x, Tensor weight, Tensor output) => new(
+        "RmsNorm.cu", Threads, ("DIMENSION", weight.shape[0]), ("Input", CudaNumber.NameOf(x.dtype)), ("Output", CudaNumber.NameOf(output.dtype)));
+
+    private static long Blocks(long rows) => (rows + RowsPerBlock - 1) / RowsPerBlock;
+
+    private static Parameters ParametersOf(Tensor x, Tensor weight) => new()
+    {
+        Input = DeviceMemory.AddressOf(x), Weight = DeviceMemory.AddressOf(weight), Rows = x.shape[0], Epsilon = (float)RmsNorm.Epsilon,
+    };
+
+    /// <summary>RmsNorm, as RmsNorm.cu declares it.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Parameters
+    {
+        public nint Input, Weight, Output, OutputGradient, InputGradient, WeightGradients;
+        public long Rows;
+        public float Epsilon;
     }
 }

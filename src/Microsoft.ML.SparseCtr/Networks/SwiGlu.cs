@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -17,14 +18,14 @@ internal sealed class SwiGlu : nn.Module<Tensor, Tensor>
         register_module("down", _down = nn.Linear(width, dimension, hasBias: false));
     }
 
-    public override Tensor forward(Tensor x) => TensorMemory.IsDirect(x) && _gate.weight.shape[0] % SmallMatrix.Lanes == 0
+    public override Tensor forward(Tensor x) => CudaNumber.KernelsFor(x) is not null || (TensorMemory.IsDirect(x) && _gate.weight.shape[0] % SmallMatrix.Lanes == 0)
         ? SwiGluFunction.apply(x, _gate.weight, _up.weight, _down.weight)
         : _down.forward(_gate.forward(x).silu() * _up.forward(x));
 }
 
 /// <summary>
-/// <see cref="SwiGlu"/> of [n, d] floats in the CPU's memory as one function of x and the weights of gate, up and down: gate and up are one
-/// product, and what is between the products is vectorized .NET code.
+/// <see cref="SwiGlu"/> of x [n, d] as one function of it and the weights of gate, up and down, which computes in the type of x: gate and up are one
+/// product, and what is between the products is a kernel on a GPU, and of floats in the CPU's memory vectorized .NET code.
 /// </summary>
 internal sealed unsafe class SwiGluFunction : autograd.SingleTensorFunction<SwiGluFunction>
 {
@@ -32,19 +33,13 @@ internal sealed unsafe class SwiGluFunction : autograd.SingleTensorFunction<SwiG
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        (Tensor x, Tensor down) = ((Tensor)vars[0], (Tensor)vars[3]);
-        Tensor gateAndUp = cat([(Tensor)vars[1], (Tensor)vars[2]], 0), inputs = x.mm(gateAndUp.t());
-        (long n, int width) = (inputs.shape[0], (int)down.shape[1]);
-        Tensor hidden = empty(n, width);
-        float* gate = TensorMemory.Floats(inputs), h = TensorMemory.Floats(hidden);
-        for (long row = 0; row < n; row++, gate += 2 * width, h += width)
-        {
-            for (int i = 0; i < width; i += SmallMatrix.Lanes)
-            {
-                Vector<float> a = Vector.Load(gate + i);
-                (a * SmallMatrix.Sigmoid(a) * Vector.Load(gate + width + i)).Store(h + i);
-            }
-        }
+        (Tensor x, Tensor gate, Tensor up) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
+        Tensor gateAndUp = cat([gate, up], 0).to(x.dtype), down = ((Tensor)vars[3]).to(x.dtype), inputs = x.mm(gateAndUp.t());
+        Tensor hidden = empty(new[] { inputs.shape[0], down.shape[1] }, x.dtype, x.device);
+        if (CudaNumber.KernelsFor(x) is { } kernels)
+            CudaSwiGlu.Gate(kernels, inputs, hidden);
+        else
+            Gate(inputs, hidden);
         ctx.save_for_backward([x, gateAndUp, inputs, hidden, down]);
         return hidden.mm(down.t());
     }
@@ -54,8 +49,33 @@ internal sealed unsafe class SwiGluFunction : autograd.SingleTensorFunction<SwiG
     {
         List<Tensor> saved = ctx.get_saved_variables();
         (Tensor x, Tensor gateAndUp, Tensor inputs, Tensor hidden, Tensor down) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
-        (long n, int width) = (inputs.shape[0], (int)down.shape[1]);
-        Tensor downGradient = grad_output.t().mm(hidden), hiddenGradient = grad_output.mm(down), inputGradients = empty(inputs.shape);
+        Tensor downGradient = grad_output.t().mm(hidden), hiddenGradient = grad_output.mm(down), inputGradients = empty_like(inputs);
+        if (CudaNumber.KernelsFor(x) is { } kernels)
+            CudaSwiGlu.Differentiate(kernels, inputs, hiddenGradient, inputGradients);
+        else
+            Differentiate(inputs, hiddenGradient, inputGradients);
+        GC.KeepAlive(hiddenGradient);
+        (Tensor weightGradients, long width) = (inputGradients.t().mm(x).to(float32), down.shape[1]);
+        return [inputGradients.mm(gateAndUp), weightGradients.narrow(0, 0, width), weightGradients.narrow(0, width, width), downGradient.to(float32)];
+    }
+
+    private static void Gate(Tensor inputs, Tensor hidden)
+    {
+        (long n, int width) = (hidden.shape[0], (int)hidden.shape[1]);
+        float* gate = TensorMemory.Floats(inputs), h = TensorMemory.Floats(hidden);
+        for (long row = 0; row < n; row++, gate += 2 * width, h += width)
+        {
+            for (int i = 0; i < width; i += SmallMatrix.Lanes)
+            {
+                Vector<float> a = Vector.Load(gate + i);
+                (a * SmallMatrix.Sigmoid(a) * Vector.Load(gate + width + i)).Store(h + i);
+            }
+        }
+    }
+
+    private static void Differentiate(Tensor inputs, Tensor hiddenGradient, Tensor inputGradients)
+    {
+        (long n, int width) = (hiddenGradient.shape[0], (int)hiddenGradient.shape[1]);
         float* gate = TensorMemory.Floats(inputs), g = TensorMemory.Floats(hiddenGradient), dGate = TensorMemory.Floats(inputGradients);
         for (long row = 0; row < n; row++, gate += 2 * width, dGate += 2 * width, g += width)
         {
@@ -66,8 +86,34 @@ internal sealed unsafe class SwiGluFunction : autograd.SingleTensorFunction<SwiG
                 (gs * a).Store(dGate + width + i);
             }
         }
-        GC.KeepAlive(hiddenGradient);
-        Tensor weightGradients = inputGradients.t().mm(x);
-        return [inputGradients.mm(gateAndUp), weightGradients.narrow(0, 0, width), weightGradients.narrow(0, width, width), downGradient];
+    }
+}
+
+/// <summary>What is between the products of <see cref="SwiGluFunction"/> on a GPU: what SwiGlu.cu computes.</summary>
+internal static class CudaSwiGlu
+{
+    private const int Threads = 128;
+
+    public static void Gate(CudaKernels kernels, Tensor inputs, Tensor hidden)
+        => Launch(kernels, "gate", hidden, new() { Inputs = DeviceMemory.AddressOf(inputs), Hidden = DeviceMemory.AddressOf(hidden) });
+
+    public static void Differentiate(CudaKernels kernels, Tensor inputs, Tensor hiddenGradient, Tensor inputGradients) => Launch(kernels, "differentiate", hiddenGradient, new()
+    {
+        Inputs = DeviceMemory.AddressOf(inputs), HiddenGradient = DeviceMemory.AddressOf(hiddenGradient), InputGradients = DeviceMemory.AddressOf(inputGradients),
+    });
+
+    private static void Launch(CudaKernels kernels, string kernel, Tensor hidden, Parameters parameters)
+    {
+        (long rows, parameters.Width) = (hidden.shape[0], (int)hidden.shape[1]);
+        var program = new CudaProgram("SwiGlu.cu", Threads, ("Number", CudaNumber.NameOf(hidden.dtype)));
+        kernels.Launch(program, kernel, ((int)rows, (parameters.Width + Threads - 1) / Threads, 1), parameters);
+    }
+
+    /// <summary>SwiGlu, as SwiGlu.cu declares it.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Parameters
+    {
+        public nint Inputs, Hidden, HiddenGradient, InputGradients;
+        public int Width;
     }
 }

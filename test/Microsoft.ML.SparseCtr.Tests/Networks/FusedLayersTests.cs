@@ -8,6 +8,57 @@ public sealed class FusedLayersOnCpuTests() : FusedLayersTests(gpu: null);
 
 public sealed class FusedLayersOnGpuTests() : FusedLayersTests(CudaKernels.Emulate(EmulatedGpu.Library))
 {
+    [SkippableFact]
+    public void RmsNorm_puts_out_bfloat16_of_floats()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(1);
+        Tensor gradient = randn(50, 24).to(bfloat16);
+        (Tensor X, Tensor Weight, Tensor Output) actual = Normalized(bfloat16), expected = Normalized(float32);
+        Assert.Equal((bfloat16, float32, float32), (actual.Output.dtype, actual.X.grad!.dtype, actual.Weight.grad!.dtype));
+        AssertClose(expected.Output, actual.Output, 0.01);
+        AssertClose(expected.X.grad!, actual.X.grad, 1e-6);
+        AssertClose(expected.Weight.grad!, actual.Weight.grad, 1e-6);
+
+        (Tensor, Tensor, Tensor) Normalized(ScalarType type)
+        {
+            manual_seed(2);
+            (Tensor x, Tensor weight) = (randn(50, 24).requires_grad_(), randn(24).requires_grad_());
+            Tensor output = RmsNormFunction.apply(x, weight, type);
+            output.backward([gradient.to(type)]);
+            return (x, weight, output.detach());
+        }
+    }
+
+    [SkippableFact]
+    public void SwiGlu_computes_in_bfloat16_where_its_input_is()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(1);
+        using var layer = new SwiGlu(24, 64);
+        Tensor x = randn(50, 24).to(bfloat16), gradient = randn(50, 24).to(bfloat16);
+        Dictionary<string, Tensor> actual = Computed(bfloat16), expected = Computed(float32);
+        Assert.Equal(bfloat16, actual["output"].dtype);
+        Assert.All(layer.parameters(), parameter => Assert.Equal(float32, parameter.grad!.dtype));
+        foreach ((string name, Tensor values) in expected)
+            AssertClose(values, actual[name], 0.02 * values.abs().max().item<float>());
+
+        Dictionary<string, Tensor> Computed(ScalarType type)
+        {
+            layer.zero_grad();
+            Tensor input = x.to(type).detach().requires_grad_(), output = layer.forward(input);
+            output.backward([gradient.to(type)]);
+            var result = layer.named_parameters().ToDictionary(named => named.Item1, named => named.Item2.grad!.clone());
+            return result.Append(new("output", output.detach())).Append(new("input", input.grad!)).ToDictionary(named => named.Key, named => named.Value);
+        }
+    }
+
+    private static void AssertClose(Tensor expected, Tensor actual, double tolerance)
+    {
+        Tensor error = (expected - actual.to(float32)).abs();
+        Assert.InRange((error / (1 + expected.abs())).max().item<float>(), 0, tolerance);
+    }
+
     [SkippableTheory]
     [InlineData(ScalarType.Float32)]
     [InlineData(ScalarType.BFloat16)]
