@@ -43,6 +43,8 @@ TORCH_LIBRARY_FRAGMENT(shim, library) {
     if (torch::cuda::is_available()) torch::cuda::manual_seed_all(static_cast<uint64_t>(seed));
   });
   library.def("cuda_synchronize", [](int64_t device) { torch::cuda::synchronize(device); });
+  library.def("get_allow_tf32", [] { return static_cast<int64_t>(at::globalContext().allowTF32CuBLAS()); });
+  library.def("set_allow_tf32", [](bool allow) { at::globalContext().setAllowTF32CuBLAS(allow); });
 }
 
 // Once, at the first use: a slow BLAS makes everything else look slow, and nothing else tells.

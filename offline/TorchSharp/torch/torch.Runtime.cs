@@ -76,6 +76,21 @@ public static partial class torch
         public static void synchronize(Device? device = null) => CallVoid("shim::cuda_synchronize", device?.index ?? -1);
     }
 
+    public static class backends
+    {
+        public static class cuda
+        {
+            public static class matmul
+            {
+                public static bool allow_tf32
+                {
+                    get => CallLong("shim::get_allow_tf32") != 0;
+                    set => CallVoid("shim::set_allow_tf32", value);
+                }
+            }
+        }
+    }
+
     /// <summary>A source of random numbers on the CPU.</summary>
     public class Generator : IDisposable
     {
