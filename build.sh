@@ -11,6 +11,9 @@
 #   ./build.sh test   [--packages|--offline]             run all tests; the last line is "N passed, N failed"
 #   ./build.sh bench  [--packages|--offline] [ARGS...]   measure (ARGS: histories, metrics, tables, attention, memory, sharing, sweep, scoring, serving, service,
 #                                                        kernels or pytorch, --events N, --rows N, --seconds N, --data FOLDER, --json FILE; without a name, all)
+#   ./build.sh bench --gpu [--length N] [--dimension D] [--json FILE]
+#                                                        compare with PyTorch on a GPU; ends with 2 where there is none (PYTHON=... names a Python whose
+#                                                        PyTorch has CUDA): docs/gpu.md
 #   ./build.sh bench --quality [--data FOLDER] [--minutes N]
 #                                                        compare the models (hours; goes on where it was ended): docs/results/quality.md
 #
@@ -53,7 +56,7 @@ main() {
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
         bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
-        *) sed -n '4,15s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '4,18s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 }
 
@@ -237,7 +240,7 @@ runs_pytorch() {
     for argument in "$@"; do
         case $argument in
             pytorch|serving) return 0 ;;
-            histories|metrics|tables|attention|memory|sharing|sweep|scoring|service|kernels|--quality) return 1 ;;
+            histories|metrics|tables|attention|memory|sharing|sweep|scoring|service|kernels|--quality|--gpu) return 1 ;;
         esac
     done
 }

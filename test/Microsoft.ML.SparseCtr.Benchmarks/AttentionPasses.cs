@@ -13,7 +13,8 @@ internal sealed class AttentionPasses
     public AttentionPasses(EvoAttention attention, EvoAttentionPlan plan)
     {
         (_attention, _plan) = (attention, plan);
-        _tokens = randn(plan.TokenCount, BenchmarkRequests.Sizes.ModelDimension).requires_grad_();
+        Tensor weight = attention.parameters().First();
+        _tokens = randn(plan.TokenCount, weight.shape[1], device: weight.device).requires_grad_();
         _gradient = randn_like(_tokens);
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr.Benchmarks;
 
@@ -30,13 +31,21 @@ internal sealed class MeasuredProcess : IDisposable
     }
 
     /// <summary>The product, in a process like the other's: see <see cref="Measurements"/>.</summary>
-    public static MeasuredProcess Product() => new("the measured process", "dotnet", typeof(MeasuredProcess).Assembly.Location, Measurements.Verb);
+    public static MeasuredProcess Product() => Product(CPU, Precision.Float32);
+
+    public static MeasuredProcess Product(Device device, Precision precision)
+        => new("the measured process", "dotnet", typeof(MeasuredProcess).Assembly.Location, Measurements.Verb, device.ToString(), precision.Name);
 
     /// <summary>PyTorch in Debian's own Python, which another one may hide on the PATH.</summary>
     public static MeasuredProcess PyTorch()
         => File.Exists(Python)
             ? new(Script, Python, Path.Combine(AppContext.BaseDirectory, Script))
             : throw new ArgumentException($"PyTorch is measured in {Python}, which is not here: on Debian, apt-get install python3-torch.");
+
+    /// <summary>PyTorch in the Python that the environment variable PYTHON names, or in the one on the PATH: Debian's own has no CUDA.</summary>
+    public static MeasuredProcess PyTorch(Device device, Precision precision)
+        => new(Script, Environment.GetEnvironmentVariable("PYTHON") ?? "python3",
+            Path.Combine(AppContext.BaseDirectory, Script), "--device", device.type.ToString().ToLowerInvariant(), "--dtype", precision.Name);
 
     public JsonNode Ask(object request)
     {

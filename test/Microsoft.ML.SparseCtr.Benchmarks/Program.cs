@@ -1,9 +1,10 @@
 using Microsoft.ML.SparseCtr.Benchmarks;
 
 // usage: Microsoft.ML.SparseCtr.Benchmarks [BENCHMARK] [--events N] [--rows N] [--seconds N] [--data FOLDER] [--json FILE]; without a name, all benchmarks
+//    or: Microsoft.ML.SparseCtr.Benchmarks --gpu [--length N] [--dimension D] [--json FILE]; of that length and dimension alone; ends with 2 where there is no GPU
 //    or: Microsoft.ML.SparseCtr.Benchmarks --quality [--data FOLDER] [--minutes N]; begins no further experiment after N minutes, and with 0 writes the reports alone
-const string quality = "--quality";
-var numbers = new Dictionary<string, int> { ["--events"] = 5_000_000, ["--rows"] = 10_000_000, ["--seconds"] = 60, ["--minutes"] = int.MaxValue };
+const string quality = "--quality", gpu = "--gpu", length = "--length", dimension = "--dimension";
+var numbers = new Dictionary<string, int> { [length] = 0, [dimension] = 0, ["--events"] = 5_000_000, ["--rows"] = 10_000_000, ["--seconds"] = 60, ["--minutes"] = int.MaxValue };
 var paths = new Dictionary<string, string?> { ["--data"] = null, ["--json"] = null };
 var benchmarks = new Dictionary<string, Action>
 {
@@ -19,13 +20,14 @@ var benchmarks = new Dictionary<string, Action>
     ["service"] = () => ServiceBenchmark.Run(numbers["--seconds"]),
     ["kernels"] = KernelBenchmarks.Run,
     ["pytorch"] = () => PyTorchBenchmark.Run(paths["--json"]),
+    [gpu] = () => GpuBenchmark.Run(paths["--json"], numbers[length], numbers[dimension]),
     [quality] = () => QualityBenchmark.Run(paths["--data"], TimeSpan.FromMinutes(numbers["--minutes"])),
 };
 try
 {
-    if (args is [Measurements.Verb])
+    if (args is [Measurements.Verb, string device, string precision])
     {
-        Measurements.Run();
+        Measurements.Run(device, precision);
         return 0;
     }
     string? which = null;
@@ -39,14 +41,14 @@ try
         else
             which = benchmarks.ContainsKey(name) ? name : throw new ArgumentException($"'{name}' is no benchmark: use one of {string.Join(", ", benchmarks.Keys)}.");
     }
-    if (paths["--json"] is not null && which is not (null or "pytorch"))
-        throw new ArgumentException("--json writes the figures of pytorch alone.");
+    if (paths["--json"] is not null && which is not (null or "pytorch" or gpu))
+        throw new ArgumentException($"--json writes the figures of pytorch and {gpu} alone.");
 
     Console.WriteLine($"{DateTime.UtcNow:yyyy-MM-dd}, {Environment.ProcessorCount} processors, .NET {Environment.Version}");
     foreach ((string name, Action run) in benchmarks)
     {
-        // It takes hours, and so is run only where it is asked for.
-        if (which is null ? name != quality : which == name)
+        // These take hours or a GPU, and so are run only where they are asked for.
+        if (which is null ? name is not (quality or gpu) : which == name)
             run();
     }
     return 0;
@@ -55,4 +57,9 @@ catch (Exception problem) when (problem is ArgumentException or InvalidDataExcep
 {
     Console.Error.WriteLine($"error: {problem.Message}");
     return 1;
+}
+catch (PlatformNotSupportedException problem)
+{
+    Console.Error.WriteLine($"error: {problem.Message}");
+    return 2;
 }

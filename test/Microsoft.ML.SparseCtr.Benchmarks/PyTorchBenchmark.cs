@@ -17,6 +17,10 @@ internal static class PyTorchBenchmark
     private const double Tolerance = 1e-4;
     private const int MemoryBatch = 16;
     private const int LongestDense = 4_096;
+    private const string Dense = "dense";
+
+    /// <summary>The variant of PyTorch's network that is made of plain operators.</summary>
+    public const string Operators = "operators";
 
     private static readonly int[] s_lengths = [128, 512, 1_024, 2_048, 4_096];
 
@@ -74,21 +78,23 @@ internal static class PyTorchBenchmark
         }
     }
 
-    private static void Load(MeasuredProcess process, int n, int batch)
+    private static void Load(MeasuredProcess process, int n, int batch) => process.Ask(LoadRequest(BenchmarkRequests.Sizes, n, batch, Threads));
+
+    /// <summary>What makes a measured process take sizes, and a batch of so many requests of n tokens.</summary>
+    public static JsonObject LoadRequest(SparseCtrTrainer.Options sizes, int n, int batch, int threads)
     {
-        SparseCtrTrainer.Options sizes = BenchmarkRequests.Sizes;
         JsonObject request = JsonSerializer.SerializeToNode(BenchmarkRequests.Plain(BenchmarkRequests.Batch(n, batch)))!.AsObject();
         request["do"] = "load";
-        (request["n"], request["batch"], request["threads"]) = (n, batch, Threads);
-        request["config"] = NetworkConfig(candidates: 1);
-        process.Ask(request);
+        (request["n"], request["batch"], request["threads"]) = (n, batch, threads);
+        request["config"] = NetworkConfig(sizes, candidates: 1);
+        return request;
     }
 
     /// <summary>The network's sizes, as the script takes them.</summary>
+    /// <param name="sizes">The sizes.</param>
     /// <param name="candidates">Of each request.</param>
-    public static JsonNode NetworkConfig(int candidates)
+    public static JsonNode NetworkConfig(SparseCtrTrainer.Options sizes, int candidates)
     {
-        SparseCtrTrainer.Options sizes = BenchmarkRequests.Sizes;
         return JsonSerializer.SerializeToNode(new
         {
             candidates,
@@ -134,19 +140,36 @@ internal static class PyTorchBenchmark
         int n = 3 * BenchmarkRequests.Sizes.LocalWindow;
         Load(ours, n, 3);
         Load(peer, n, 3);
+        JsonObject expected = CheckRequest(ours, Operators);
+        double most = LargestDifference(expected, peer.Ask(expected), Tolerance);
+        Console.WriteLine(Invariant($"  the same weights and requests give the same attention, gradients and logits: they differ by {most:E1} at most"));
+    }
+
+    /// <summary>What the product computes of the batch that it has loaded, as the request to PyTorch to compute the same.</summary>
+    public static JsonObject CheckRequest(MeasuredProcess ours, string variant)
+    {
         JsonObject expected = ours.Ask(new { @do = "check" }).AsObject();
-        expected["do"] = "check";
-        JsonNode actual = peer.Ask(expected);
+        (expected["do"], expected["variant"]) = ("check", variant);
+        return expected;
+    }
+
+    /// <summary>The largest difference between what the product and PyTorch computed, of the largest number or of 1.</summary>
+    /// <exception cref="InvalidDataException">It is larger than the tolerance.</exception>
+    public static double LargestDifference(JsonNode expected, JsonNode actual, double tolerance)
+    {
         double most = 0;
-        foreach (string what in new[] { "attended", "tokensGradient", "logits" })
+        foreach (string what in new[] { "attended", "tokensGradient", "weightsGradient", "logits" })
         {
             double[] left = Numbers(expected[what]), right = Numbers(actual[what]);
             double difference = left.Zip(right, (a, b) => Math.Abs(a - b)).Max() / Math.Max(1, left.Max(Math.Abs));
-            if (left.Length != right.Length || !(difference <= Tolerance))
-                throw new InvalidDataException(Invariant($"PyTorch computes something else: {what} differ by {difference:E1} of the largest. Nothing was measured."));
+            if (left.Length != right.Length || !(difference <= tolerance))
+            {
+                throw new InvalidDataException(Invariant($"PyTorch ({expected["variant"]}) computes something else: {what} differ by {difference:E1} of the largest. ")
+                    + "Nothing was measured.");
+            }
             most = Math.Max(most, difference);
         }
-        Console.WriteLine(Invariant($"  the same weights and requests give the same attention, gradient and logits: they differ by {most:E1} at most"));
+        return most;
 
         static double[] Numbers(JsonNode? values) => values!.AsArray().Select(value => (double)value!).ToArray();
     }
@@ -159,16 +182,16 @@ internal static class PyTorchBenchmark
         (double oursBest, double peerBest, double denseBest) = (double.PositiveInfinity, double.PositiveInfinity, double.PositiveInfinity);
         for (int round = 0; round < Rounds; round++)
         {
-            oursBest = Math.Min(oursBest, Milliseconds(ours, what, isDense: false));
-            peerBest = Math.Min(peerBest, Milliseconds(peer, what, isDense: false));
+            oursBest = Math.Min(oursBest, Milliseconds(ours, what));
+            peerBest = Math.Min(peerBest, Milliseconds(peer, what));
             if (n <= LongestDense)
-                denseBest = Math.Min(denseBest, Milliseconds(peer, what, isDense: true));
+                denseBest = Math.Min(denseBest, Milliseconds(peer, what, Dense));
         }
         return new(what, n, batch, "ms", oursBest, peerBest, n <= LongestDense ? denseBest : null);
     }
 
-    private static double Milliseconds(MeasuredProcess process, string what, bool isDense)
-        => (double)process.Ask(new { @do = "measure", what, dense = isDense, seconds = SecondsPerRound })["milliseconds"]!;
+    private static double Milliseconds(MeasuredProcess process, string what, string variant = Operators)
+        => (double)process.Ask(new { @do = "measure", what, variant, seconds = SecondsPerRound })["milliseconds"]!;
 
     /// <summary>Microseconds per token of the product's attention, forward and backward: the lengths alternately, each beside the product at the first one.</summary>
     private static IEnumerable<Comparison> TimePerToken(MeasuredProcess ours)
@@ -180,7 +203,7 @@ internal static class PyTorchBenchmark
             for (int i = 0; i < lengths.Length; i++)
             {
                 Load(ours, lengths[i], Tokens / lengths[i]);
-                best[i] = Math.Min(best[i], 1e3 / Tokens * Milliseconds(ours, "attention-forward-backward", isDense: false));
+                best[i] = Math.Min(best[i], 1e3 / Tokens * Milliseconds(ours, "attention-forward-backward"));
             }
         }
         Console.WriteLine("time per token of ours, attention forward and backward: "
@@ -199,7 +222,7 @@ internal static class PyTorchBenchmark
     /// <summary>The share of the speed of matrix products that the network's own reach in a step; dense attention multiplies more, and has none here.</summary>
     private static Comparison MatrixProductShare(Comparison step, double oursPeak, double peerPeak)
     {
-        double gigaflops = MatrixProductsOfStep(step.N) * Tokens / 1e9;
+        double gigaflops = MatrixProductsOfStep(BenchmarkRequests.Sizes, step.N) * Tokens / 1e9;
         return step with { Name = "matrix-product-share", Unit = "% of the peak", IsMoreBetter = true, Ours = Share(step.Ours, oursPeak), Peer = Share(step.Peer, peerPeak), Dense = null };
 
         double Share(double milliseconds, double peak) => 100 * gigaflops / (milliseconds / 1e3 * peak);
@@ -207,13 +230,13 @@ internal static class PyTorchBenchmark
 
     private static Comparison Memory(int n, int batch)
     {
-        return new("peak-memory", n, batch, "MB", InNew(MeasuredProcess.Product, false), InNew(MeasuredProcess.PyTorch, false), InNew(MeasuredProcess.PyTorch, true));
+        return new("peak-memory", n, batch, "MB", InNew(MeasuredProcess.Product), InNew(MeasuredProcess.PyTorch), InNew(MeasuredProcess.PyTorch, Dense));
 
-        double InNew(Func<MeasuredProcess> start, bool isDense)
+        double InNew(Func<MeasuredProcess> start, string variant = Operators)
         {
             using MeasuredProcess process = start();
             Load(process, n, batch);
-            return (double)process.Ask(new { @do = "memory", dense = isDense, steps = 3 })["bytes"]! / 1e6;
+            return (double)process.Ask(new { @do = "memory", variant, steps = 3 })["bytes"]! / 1e6;
         }
     }
 
@@ -222,15 +245,20 @@ internal static class PyTorchBenchmark
     /// keys and values; in all but the last, where only the candidate asks, also of queries, outputs, gates, SwiGLU and, for each key that a token
     /// sees, on average, of logits and values; and twice as much backward. What a backward pass computes anew does not count.
     /// </summary>
-    private static double MatrixProductsOfStep(int n)
+    public static double MatrixProductsOfStep(SparseCtrTrainer.Options sizes, int n)
     {
-        SparseCtrTrainer.Options sizes = BenchmarkRequests.Sizes;
+        double d = sizes.ModelDimension;
+        double tokens = BenchmarkRequests.Config.SequenceFields.Length * sizes.EmbeddingDimension * d;
+        double swiGlu = 2 * 3 * sizes.FeedForwardDimension * d, keysAndValues = 2 * 2 * d * d;
+        return 3 * (2 * tokens + (sizes.NumberOfBlocks - 1) * (MatrixProductsOfAttention(sizes, n) + swiGlu) + keysAndValues);
+    }
+
+    /// <summary>The same in attention alone, forward, where every token asks.</summary>
+    public static double MatrixProductsOfAttention(SparseCtrTrainer.Options sizes, int n)
+    {
         double d = sizes.ModelDimension, w = sizes.LocalWindow;
         double keysSeen = 2 + sizes.NumberOfChunks * (1 + sizes.TransitionBehaviors) / 2.0 + w * (1 - w / (2 * n));
-        double tokens = BenchmarkRequests.Config.SequenceFields.Length * sizes.EmbeddingDimension * d;
-        double keysAndValues = 2 * d * d;
-        double ofQuery = 2 * d * d + 3 * sizes.NumberOfHeads * d + 3 * sizes.FeedForwardDimension * d + 2 * keysSeen * d;
-        return 3 * 2 * (tokens + sizes.NumberOfBlocks * keysAndValues + (sizes.NumberOfBlocks - 1) * ofQuery);
+        return 2 * (4 * d * d + 3 * sizes.NumberOfHeads * d + 2 * keysSeen * d);
     }
 
     private static void Write(List<Comparison> all, string file)

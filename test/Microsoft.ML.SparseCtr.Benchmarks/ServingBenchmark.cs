@@ -182,7 +182,7 @@ internal static class ServingBenchmark
     {
         @do = "load",
         threads = 1,
-        config = PyTorchBenchmark.NetworkConfig(Candidates),
+        config = PyTorchBenchmark.NetworkConfig(BenchmarkRequests.Sizes, Candidates),
         times = new[] { request.HistoryTimestamps.Concat(candidates.Select(candidate => candidate.Timestamp)) },
         keys = new[]
         {
