@@ -9,9 +9,10 @@ internal sealed record Precision(string Name, double Tolerance, int Bytes, Func<
 {
     public static Precision Float32 { get; } = new("float32", 1e-4, sizeof(float), options => options);
 
+    public static Precision BFloat16 { get; } = new("bfloat16", 1e-1, 2, options => options with { MixedPrecision = true });
+
     /// <summary>Those that a GPU is measured in.</summary>
-    // bfloat16 belongs here once the trainers have it: new("bfloat16", 1e-1, 2, options => options with { … }).
-    public static Precision[] All { get; } = [Float32];
+    public static Precision[] All { get; } = [Float32, BFloat16];
 
     public static Precision Named(string name) => All.Single(precision => precision.Name == name);
 }

@@ -77,14 +77,14 @@ internal sealed class CudaEvoAttention
 
     /// <summary>Whether there are kernels for tokens, by where they are and what type they have, with heads of such a dimension.</summary>
     public static bool Supports(Tensor tokens, int headDimension)
-        => CudaKernels.Of(tokens) is not null && tokens.dtype == float32 && headDimension <= LargestHeadDimension;
+        => CudaNumber.KernelsFor(tokens) is not null && headDimension <= LargestHeadDimension;
 
     /// <summary>The program for heads of a dimension and for numbers of a type.</summary>
     public static CudaProgram ProgramFor(int headDimension, ScalarType type)
     {
         (int rows, int columns) = TileOf(headDimension);
         return new CudaProgram("EvoAttention.cu", Threads,
-            ("HEAD_DIMENSION", headDimension), ("ROWS", rows), ("COLUMNS", columns), ("Number", type == bfloat16 ? "bfloat16" : "float"));
+            ("HEAD_DIMENSION", headDimension), ("ROWS", rows), ("COLUMNS", columns), ("Number", CudaNumber.NameOf(type)));
     }
 
     /// <summary>Rows and columns of a tile that a thread computes: as many as its registers hold sums for.</summary>
@@ -177,8 +177,8 @@ internal sealed class CudaEvoAttention
 }
 
 /// <summary>
-/// <see cref="CudaEvoAttention"/> as a differentiable function of the tokens [tokens, d], the weights of query, key, value [d, d] and gate [3·H, d], and RelTemporal's
-/// coefficients [H, 3]; further of the plan, of whether the candidates are the only queries, and of the type that it computes in.
+/// <see cref="CudaEvoAttention"/> as a differentiable function of the tokens [tokens, d], float32 or bfloat16, in whose type it computes, and, float32, of the weights of
+/// query, key, value [d, d] and gate [3·H, d], and RelTemporal's coefficients [H, 3]; further of the plan, and of whether the candidates are the only queries.
 /// </summary>
 internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<CudaEvoAttentionFunction>
 {
@@ -188,11 +188,11 @@ internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<C
 
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        (EvoAttentionPlan plan, bool candidatesOnly, ScalarType type) = ((EvoAttentionPlan)vars[6], (bool)vars[7], (ScalarType)vars[8]);
-        Tensor x = ((Tensor)vars[0]).to(type), coefficients = (Tensor)vars[5];
-        Tensor queryAndGate = cat([(Tensor)vars[1], (Tensor)vars[4]], 0).to(type), keyAndValue = cat([(Tensor)vars[2], (Tensor)vars[3]], 0).to(type);
+        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
+        Tensor x = (Tensor)vars[0], coefficients = (Tensor)vars[5];
+        Tensor queryAndGate = cat([(Tensor)vars[1], (Tensor)vars[4]], 0).to(x.dtype), keyAndValue = cat([(Tensor)vars[2], (Tensor)vars[3]], 0).to(x.dtype);
         Tensor asked = Asking(x, plan, candidatesOnly).mm(queryAndGate.t()), seen = x.mm(keyAndValue.t());
-        Tensor output = empty(new[] { asked.shape[0], x.shape[1] }, type, x.device);
+        Tensor output = empty(new[] { asked.shape[0], x.shape[1] }, x.dtype, x.device);
         CudaEvoAttention.Statistics statistics = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients).Forward(seen, output);
         ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, asked, seen, statistics.ChunkMeans, statistics.BranchOutputs, statistics.LogSums]);
         ctx.save_data(PlanKey, plan);
@@ -208,7 +208,7 @@ internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<C
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
         (Tensor askedGradient, Tensor seenGradient) = (empty_like(asked), empty_like(seen));
         Tensor coefficientGradient = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients)
-            .Backward(statistics, grad_output.to(asked.dtype).contiguous(), askedGradient, seenGradient);
+            .Backward(statistics, grad_output.contiguous(), askedGradient, seenGradient);
 
         long d = x.shape[1];
         Tensor tokenGradient = seenGradient.mm(keyAndValue);
@@ -216,8 +216,8 @@ internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<C
         Tensor askedWeights = askedGradient.t().mm(Asking(x, plan, candidatesOnly)).to(float32), seenWeights = seenGradient.t().mm(x).to(float32);
         return
         [
-            tokenGradient.to(float32), askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
-            askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!, null!,
+            tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
+            askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!,
         ];
     }
 

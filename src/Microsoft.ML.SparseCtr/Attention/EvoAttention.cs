@@ -28,13 +28,11 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     private readonly int _headDimension;
     private readonly AttentionImplementation _implementation;
     private readonly AttentionShape _shape;
-    private readonly ScalarType _typeOnGpu;
 
     public EvoAttention(SelfAttentionOptions options) : base(nameof(EvoAttention))
     {
         int d = options.ModelDimension;
         (_implementation, _shape) = (options.AttentionImplementation, options.Shape);
-        _typeOnGpu = options.MixedPrecision ? bfloat16 : float32;
         (_heads, _headDimension) = (options.NumberOfHeads, d / options.NumberOfHeads);
         register_module("query", _query = nn.Linear(d, d, hasBias: false));
         register_module("key", _key = nn.Linear(d, d, hasBias: false));
@@ -58,8 +56,8 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     private Tensor OnGpu(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
         Tensor attended = CudaEvoAttentionFunction.apply(
-            x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly, _typeOnGpu);
-        return nn.functional.linear(attended, _output.weight.to(_typeOnGpu));
+            x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
+        return nn.functional.linear(attended, _output.weight.to(attended.dtype));
     }
 
     private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => EvoAttentionFunction.apply(

@@ -13,15 +13,19 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
 
     // TorchSharp moves a parameter to another device or type by putting the new one into the field of its name.
     private Parameter weight;
+    private readonly ScalarType _typeOnGpu;
 
-    public RmsNorm(int dimension) : base(nameof(RmsNorm))
+    /// <param name="dimension">d.</param>
+    /// <param name="isMixed">Whether a GPU puts out bfloat16 numbers, which what follows computes with then.</param>
+    public RmsNorm(int dimension, bool isMixed = false) : base(nameof(RmsNorm))
     {
+        _typeOnGpu = isMixed ? bfloat16 : float32;
         weight = new Parameter(ones(dimension));
         register_parameter(nameof(weight), weight);
     }
 
-    public override Tensor forward(Tensor x) => CudaNumber.KernelsFor(x) is not null || (TensorMemory.IsDirect(x) && weight.numel() % SmallMatrix.Lanes == 0)
-        ? RmsNormFunction.apply(x, weight, x.dtype)
+    public override Tensor forward(Tensor x) => CudaNumber.KernelsFor(x) is not null ? RmsNormFunction.apply(x, weight, _typeOnGpu)
+        : TensorMemory.IsDirect(x) && weight.numel() % SmallMatrix.Lanes == 0 ? RmsNormFunction.apply(x, weight, x.dtype)
         : x * (x.square().mean([-1], keepdim: true) + Epsilon).rsqrt() * weight;
 }
 

@@ -12,9 +12,9 @@ internal sealed class SparseBlock : nn.Module<Tensor, EvoAttentionPlan, bool, Te
 
     public SparseBlock(SelfAttentionOptions options) : base(nameof(SparseBlock))
     {
-        register_module("attention_norm", _attentionNorm = new RmsNorm(options.ModelDimension));
+        register_module("attention_norm", _attentionNorm = new RmsNorm(options.ModelDimension, options.MixedPrecision));
         register_module("attention", _attention = new EvoAttention(options));
-        register_module("feed_forward_norm", _feedForwardNorm = new RmsNorm(options.ModelDimension));
+        register_module("feed_forward_norm", _feedForwardNorm = new RmsNorm(options.ModelDimension, options.MixedPrecision));
         register_module("feed_forward", _feedForward = new SwiGlu(options.ModelDimension, options.FeedForwardDimension));
         register_module("dropout", _dropout = new FusedDropout(options.Dropout));
     }
