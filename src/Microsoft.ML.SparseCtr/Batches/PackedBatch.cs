@@ -39,7 +39,7 @@ internal sealed class PackedBatch : IDisposable
 
     public required BatchPlan Plan { get; init; }
 
-    private IEnumerable<Tensor> Tensors => [.. SequenceKeys, Items, .. CandidateKeys.Concat(UserKeys).SelectMany(bags => bags.Tensors), Numbers, Labels];
+    public IEnumerable<Tensor> Tensors => [.. SequenceKeys, Items, .. CandidateKeys.Concat(UserKeys).SelectMany(bags => bags.Tensors), Numbers, Labels];
 
     public void Dispose()
     {

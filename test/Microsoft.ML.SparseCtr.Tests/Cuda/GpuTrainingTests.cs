@@ -31,6 +31,23 @@ public sealed class GpuTrainingTests : IDisposable
         }
     }
 
+    [SkippableFact]
+    public void A_batch_is_packed_for_a_GPU_as_for_the_CPU()
+    {
+        Gpu.SkipIfNone();
+        using CtrNetwork network = TestRequests.Network(TestRequests.Config);
+        Request[] requests = [TestRequests.Request(73, 5), TestRequests.Request(0, 1), TestRequests.Request(9, 2)];
+        // Many at a time, so that pinned memory is used again while copies of it may not have ended.
+        PackedBatch[] packed = Enumerable.Range(0, 100).Select(_ => PackedBatch.Create(requests, network, torch.CUDA)).ToArray();
+        using PackedBatch expected = PackedBatch.Create(requests, network, torch.CPU);
+        foreach (PackedBatch batch in packed)
+        {
+            using PackedBatch used = batch;
+            Assert.All(batch.Tensors, tensor => Assert.True(tensor.is_cuda));
+            Assert.Equal(expected.Tensors, batch.Tensors.Select(tensor => tensor.cpu()));
+        }
+    }
+
     /// <summary>Without dropout only rounding differs.</summary>
     [SkippableTheory]
     [InlineData(EmbeddingOptimizer.AdamW)]
