@@ -180,7 +180,7 @@ internal sealed class CudaEvoAttention
 /// <see cref="CudaEvoAttention"/> as a differentiable function of the tokens [tokens, d], float32 or bfloat16, in whose type it computes, and, float32, of the weights of
 /// query, key, value [d, d] and gate [3·H, d], and RelTemporal's coefficients [H, 3]; further of the plan, and of whether the candidates are the only queries.
 /// </summary>
-internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<CudaEvoAttentionFunction>
+internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionFunction>
 {
     private const string PlanKey = "plan", CandidatesOnlyKey = "candidatesOnly";
 
@@ -200,7 +200,7 @@ internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<C
         return output;
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    protected override List<Tensor> Differentiate(autograd.AutogradContext ctx, Tensor gradient)
     {
         List<Tensor> saved = ctx.get_saved_variables();
         (Tensor x, Tensor queryAndGate, Tensor keyAndValue, Tensor coefficients) = (saved[0], saved[1], saved[2], saved[3]);
@@ -208,7 +208,7 @@ internal sealed class CudaEvoAttentionFunction : autograd.SingleTensorFunction<C
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
         (Tensor askedGradient, Tensor seenGradient) = (empty_like(asked), empty_like(seen));
         Tensor coefficientGradient = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients)
-            .Backward(statistics, grad_output.contiguous(), askedGradient, seenGradient);
+            .Backward(statistics, gradient.contiguous(), askedGradient, seenGradient);
 
         long d = x.shape[1];
         Tensor tokenGradient = seenGradient.mm(keyAndValue);

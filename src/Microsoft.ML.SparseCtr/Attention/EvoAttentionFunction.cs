@@ -8,7 +8,7 @@ namespace Microsoft.ML.SparseCtr;
 /// and RelTemporal's coefficients [H, 3], all float32 on the CPU; further of the plan and of whether the candidates are the only queries. The projections
 /// are part of it, queries and gates as one product and keys and values as another: one by one they cost more than their arithmetic.
 /// </summary>
-internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunction<EvoAttentionFunction>
+internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFunction>
 {
     private const string PlanKey = "plan", CandidatesOnlyKey = "candidatesOnly";
 
@@ -34,7 +34,7 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         return output;
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    protected override List<Tensor> Differentiate(autograd.AutogradContext ctx, Tensor gradient)
     {
         List<Tensor> saved = ctx.get_saved_variables();
         (Tensor asking, Tensor seen, Tensor queryAndGate, Tensor keyAndValue) = (saved[0], saved[1], saved[2], saved[3]);
@@ -42,9 +42,9 @@ internal sealed unsafe class EvoAttentionFunction : autograd.SingleTensorFunctio
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
         (Tensor askedGradient, Tensor seenGradient) = (empty(queriesAndGates.shape), zeros(keysAndValues.shape));
         Tensor coefficientGradient = empty(coefficients.shape);
-        Run(queriesAndGates, keysAndValues, coefficients, plan, candidatesOnly, outputGradient: grad_output.contiguous(),
+        Run(queriesAndGates, keysAndValues, coefficients, plan, candidatesOnly, outputGradient: gradient.contiguous(),
             gradients: (askedGradient, seenGradient, coefficientGradient));
-        long d = grad_output.shape[1];
+        long d = gradient.shape[1];
         MultiplyBySigmoidDerivative(TensorMemory.Floats(askedGradient), TensorMemory.Floats(queriesAndGates), askedGradient.shape[0], d, askedGradient.shape[1]);
 
         Tensor tokenGradient = TokenGradient(seenGradient.mm(keyAndValue), plan, candidatesOnly);

@@ -62,7 +62,7 @@ internal sealed class TargetAttention : nn.Module<Tensor, Tensor, long[], Tensor
 /// memory: keys and values are read where they are. Gathering them, and adding up the gradients of what was gathered, took most of a training step.
 /// The backward pass computes the weights again. Threads share the heads, so that no two write the same number, and each sums in an order of its own.
 /// </summary>
-internal sealed unsafe class TargetAttentionFunction : autograd.SingleTensorFunction<TargetAttentionFunction>
+internal sealed unsafe class TargetAttentionFunction : FusedFunction<TargetAttentionFunction>
 {
     /// <summary>Numbers of keys below which a second thread costs more than it does.</summary>
     private const long NumbersPerThread = 200_000;
@@ -82,12 +82,12 @@ internal sealed unsafe class TargetAttentionFunction : autograd.SingleTensorFunc
         return output;
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    protected override List<Tensor> Differentiate(autograd.AutogradContext ctx, Tensor gradient)
     {
         List<Tensor> saved = ctx.get_saved_variables();
-        Tensor gradient = grad_output.contiguous(), queryGradient = zeros(saved[0].shape), keyAndValueGradient = zeros(saved[1].shape);
+        Tensor outputGradient = gradient.contiguous(), queryGradient = zeros(saved[0].shape), keyAndValueGradient = zeros(saved[1].shape);
         Run(saved[0], saved[1], (long[])ctx.get_data(PlacesKey)!, (int)ctx.get_data(HeadsKey)!,
-            outputGradient: gradient, queryGradient: queryGradient, keyAndValueGradient: keyAndValueGradient);
+            outputGradient: outputGradient, queryGradient: queryGradient, keyAndValueGradient: keyAndValueGradient);
         return [queryGradient, keyAndValueGradient, null!, null!];
     }
 

@@ -34,7 +34,7 @@ internal sealed class FusedDropout(double probability) : nn.Module<Tensor, Tenso
 }
 
 /// <summary>Dropout of a tensor with a probability and a seed, which gives the same mask again in the backward pass.</summary>
-internal sealed unsafe class DropoutFunction : autograd.SingleTensorFunction<DropoutFunction>
+internal sealed unsafe class DropoutFunction : FusedFunction<DropoutFunction>
 {
     private const string ProbabilityKey = "probability", SeedKey = "seed";
 
@@ -47,8 +47,8 @@ internal sealed unsafe class DropoutFunction : autograd.SingleTensorFunction<Dro
         return Masked((Tensor)vars[0], (double)vars[1], (int)vars[2]);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
-        => [Masked(grad_output, (double)ctx.get_data(ProbabilityKey)!, (int)ctx.get_data(SeedKey)!), null!, null!];
+    protected override List<Tensor> Differentiate(autograd.AutogradContext ctx, Tensor gradient)
+        => [Masked(gradient, (double)ctx.get_data(ProbabilityKey)!, (int)ctx.get_data(SeedKey)!), null!, null!];
 
     private static Tensor Masked(Tensor x, double probability, int seed)
     {

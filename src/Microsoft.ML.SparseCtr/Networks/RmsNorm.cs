@@ -33,7 +33,7 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
 /// <see cref="RmsNorm"/> of x [n, d] and the weight as one function, which puts out numbers of a type: a kernel on a GPU, and of floats in the CPU's memory vectorized
 /// .NET code. In tensor operators it is six passes over memory forward, and more backward.
 /// </summary>
-internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<RmsNormFunction>
+internal sealed unsafe class RmsNormFunction : FusedFunction<RmsNormFunction>
 {
     public override string Name => nameof(RmsNorm);
 
@@ -50,14 +50,14 @@ internal sealed unsafe class RmsNormFunction : autograd.SingleTensorFunction<Rms
     }
 
     /// <summary>With r = 1/√(mean(x²) + ε) and h = g·weight, the gradient of x is r·h − x·r³·mean(h·x), and that of the weight Σ g·x·r.</summary>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    protected override List<Tensor> Differentiate(autograd.AutogradContext ctx, Tensor gradient)
     {
         List<Tensor> saved = ctx.get_saved_variables();
-        (Tensor x, Tensor weight, Tensor gradient, Tensor xGradient) = (saved[0], saved[1], grad_output.contiguous(), empty_like(saved[0]));
+        (Tensor x, Tensor weight, Tensor outputGradient, Tensor xGradient) = (saved[0], saved[1], gradient.contiguous(), empty_like(saved[0]));
         Tensor weightGradient = CudaNumber.KernelsFor(x) is { } kernels
-            ? CudaRmsNorm.Differentiate(kernels, x, weight, gradient, xGradient)
-            : Differentiate(x, weight, gradient, xGradient);
-        GC.KeepAlive(gradient);
+            ? CudaRmsNorm.Differentiate(kernels, x, weight, outputGradient, xGradient)
+            : Differentiate(x, weight, outputGradient, xGradient);
+        GC.KeepAlive(outputGradient);
         return [xGradient, weightGradient, null!];
     }
 

@@ -27,7 +27,7 @@ internal sealed class SwiGlu : nn.Module<Tensor, Tensor>
 /// <see cref="SwiGlu"/> of x [n, d] as one function of it and the weights of gate, up and down, which computes in the type of x: gate and up are one
 /// product, and what is between the products is a kernel on a GPU, and of floats in the CPU's memory vectorized .NET code.
 /// </summary>
-internal sealed unsafe class SwiGluFunction : autograd.SingleTensorFunction<SwiGluFunction>
+internal sealed unsafe class SwiGluFunction : FusedFunction<SwiGluFunction>
 {
     public override string Name => nameof(SwiGlu);
 
@@ -45,11 +45,11 @@ internal sealed unsafe class SwiGluFunction : autograd.SingleTensorFunction<SwiG
     }
 
     /// <summary>With s = σ(a), the derivative of SiLU(a) = a·s is s·(1 + a·(1 − s)).</summary>
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+    protected override List<Tensor> Differentiate(autograd.AutogradContext ctx, Tensor gradient)
     {
         List<Tensor> saved = ctx.get_saved_variables();
         (Tensor x, Tensor gateAndUp, Tensor inputs, Tensor hidden, Tensor down) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
-        Tensor downGradient = grad_output.t().mm(hidden), hiddenGradient = grad_output.mm(down), inputGradients = empty_like(inputs);
+        Tensor downGradient = gradient.t().mm(hidden), hiddenGradient = gradient.mm(down), inputGradients = empty_like(inputs);
         if (CudaNumber.KernelsFor(x) is { } kernels)
             CudaSwiGlu.Differentiate(kernels, inputs, hiddenGradient, inputGradients);
         else
