@@ -183,10 +183,9 @@ public static partial class torch
             [UnmanagedCallersOnly]
             private static void Release(nint recording) => GCHandle.FromIntPtr(recording).Free();
 
-            /// <summary>What the backward makes along the way lives no longer than this call.</summary>
+            /// <summary>No dispose scope is opened here, as little as in the real one: what the backward makes is its own to free.</summary>
             private void Run(nint node, ReadOnlySpan<NativeValue> gradients, Span<nint> results)
             {
-                using var scope = NewDisposeScope();
                 context.Node = node;
                 var returned = backward([.. ToTensors(gradients)]);
                 if (returned.Count != isTensor.Length)
