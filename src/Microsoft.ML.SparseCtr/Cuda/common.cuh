@@ -26,4 +26,17 @@ __device__ __forceinline__ void store(bfloat16* to, float value) {
   to->bits = value != value ? 0x7fff : static_cast<unsigned short>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// A step of an optimizer: what decay keeps of a weight, and what gradients are multiplied by, as clipping wants it.
+struct OptimizerStep {
+  float rate, epsilon, beta1, beta2, keep, scale;
+};
+
+// What AdamW's step does to a weight and its moments (AdamWRule).
+__device__ __forceinline__ void update_by_adamw(const OptimizerStep& step, float gradient, float* moment1, float* moment2, float* weight) {
+  const float g = gradient * step.scale, m = *moment1 * step.beta1 + g * (1 - step.beta1), v = *moment2 * step.beta2 + g * g * (1 - step.beta2);
+  *moment1 = m;
+  *moment2 = v;
+  *weight = *weight * step.keep - m * step.rate / (sqrtf(v) + step.epsilon);
+}
+
 __device__ __forceinline__ int divide_up(int number, int by) { return (number + by - 1) / by; }

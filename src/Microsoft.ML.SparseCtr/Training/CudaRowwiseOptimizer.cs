@@ -76,8 +76,7 @@ internal sealed class CudaRowwiseOptimizer : RowwiseOptimizer
     {
         if (_collected.Count == 0)
             return;
-        (double rate, double epsilon) = _rule.Current;
-        Launch("update", ParametersOf(Gradients()) with { Scale = (float)scale, Keep = (float)_rule.Keep, Rate = (float)rate, Epsilon = (float)epsilon });
+        Launch("update", ParametersOf(Gradients()) with { Current = new(_rule.Current, _rule.Betas, _rule.Keep, scale) });
         _gradients?.Dispose();
         _gradients = null;
         ForgetCollected();
@@ -202,8 +201,6 @@ internal sealed class CudaRowwiseOptimizer : RowwiseOptimizer
         Count = rows.shape[0],
         Step = _rule.Step,
         LongestMomentum = RowwiseRule.LongestMomentum,
-        Beta1 = (float)_rule.Betas.Beta1,
-        Beta2 = (float)_rule.Betas.Beta2,
     };
 
     private void Launch(string kernel, in Parameters parameters)
@@ -220,6 +217,6 @@ internal sealed class CudaRowwiseOptimizer : RowwiseOptimizer
         public nint Recent, Steps;
         public int Step, LongestMomentum;
         public double LogBeta2;
-        public float Beta1, Beta2, Scale, Keep, Rate, Epsilon;
+        public CudaOptimizerStep Current;
     }
 }

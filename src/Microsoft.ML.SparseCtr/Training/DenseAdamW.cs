@@ -5,14 +5,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
-/// AdamW for weights that every step updates. In the CPU's memory it reads and writes them itself: a step of libtorch's is ten operators for each of
-/// the network's small parameters, most of whose time is not arithmetic.
+/// AdamW for weights that every step updates. In the CPU's memory it reads and writes them itself, and on a GPU a kernel does: a step of libtorch's is ten
+/// operators for each of the network's small parameters, most of whose time is not arithmetic.
 /// </summary>
 internal sealed unsafe class DenseAdamW : IDisposable
 {
     private readonly AdamWRule _rule;
     private readonly Weights[] _weights;
     private readonly bool _isDirect;
+    private readonly CudaAdamW? _onGpu;
     private int _step;
 
     private sealed record Weights(Parameter Parameter, double Decay, Tensor Moments1, Tensor Moments2);
@@ -24,6 +25,8 @@ internal sealed unsafe class DenseAdamW : IDisposable
         _rule = rule;
         _weights = parameters.Select(each => new Weights(each.Parameter, each.Decay, ZerosOf(each.Parameter), ZerosOf(each.Parameter))).ToArray();
         _isDirect = _weights.All(weights => TensorMemory.IsDirect(weights.Parameter));
+        if (_weights.All(weights => weights.Parameter.dtype == float32) && CudaKernels.Of(_weights[0].Parameter) is { } kernels)
+            _onGpu = new CudaAdamW(kernels);
 
         static Tensor ZerosOf(Parameter parameter) => zeros(parameter.shape, parameter.dtype, parameter.device).DetachFromDisposeScope();
     }
@@ -38,20 +41,12 @@ internal sealed unsafe class DenseAdamW : IDisposable
     /// <summary>The sum of the squares of the gradients, a float64 on the weights' device.</summary>
     public Tensor SquaredNorm()
     {
-        if (!_isDirect)
-        {
-            using DisposeScope scope = NewDisposeScope();
-            Tensor norms = stack(_weights.Select(weights => weights.Parameter.grad?.norm()).OfType<Tensor>());
-            return norms.to(float64).square().sum().MoveToOuterDisposeScope();
-        }
-        double sum = 0;
-        foreach (Weights weights in _weights)
-        {
-            using Tensor? gradient = GradientOf(weights.Parameter);
-            if (gradient is not null)
-                sum += SmallMatrix.SumOfSquares(TensorMemory.Floats(gradient), gradient.numel());
-        }
-        return tensor(sum, float64);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor[] gradients = _weights.Select(weights => GradientOf(weights.Parameter)).OfType<Tensor>().ToArray();
+        Tensor sum = _onGpu is not null ? _onGpu.SquaredNorm(gradients)
+            : _isDirect ? tensor(gradients.Sum(gradient => SmallMatrix.SumOfSquares(TensorMemory.Floats(gradient), gradient.numel())), float64)
+            : stack(gradients.Select(gradient => gradient.norm())).to(float64).square().sum();
+        return sum.MoveToOuterDisposeScope();
     }
 
     /// <summary>Ends the step: updates the weights that have gradients.</summary>
@@ -67,7 +62,11 @@ internal sealed unsafe class DenseAdamW : IDisposable
             if (gradient is null)
                 continue;
             double keep = 1 - learningRate * weights.Decay;
-            if (_isDirect)
+            if (_onGpu is not null)
+            {
+                _onGpu.Update(new(step, (_rule.Beta1, _rule.Beta2), keep, scale), gradient, weights.Moments1, weights.Moments2, weights.Parameter);
+            }
+            else if (_isDirect)
             {
                 _rule.Update(step, keep, TensorMemory.Floats(gradient), scale, TensorMemory.Floats(weights.Moments1),
                     TensorMemory.Floats(weights.Moments2), TensorMemory.Floats(weights.Parameter), gradient.numel());

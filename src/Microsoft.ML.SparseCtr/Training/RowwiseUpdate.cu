@@ -34,8 +34,7 @@ struct Rowwise {
   int step, longest_momentum;
   double log_beta2;
 
-  // The current one.
-  float beta1, beta2, scale, keep, rate, epsilon;
+  OptimizerStep current;
 };
 
 __device__ int lane() { return threadIdx.x % LANES; }
@@ -60,15 +59,15 @@ struct Adagrad {
     for (int i = lane(); i < DIMENSION; i += LANES) weights[i] *= waited.keep;
   }
 
-  static __device__ void update(const Rowwise& p, const float* gradients, float* weights, float* kept) {
+  static __device__ void update(const OptimizerStep& step, const float* gradients, float* weights, float* kept) {
     float squares = 0;
     for (int i = lane(); i < DIMENSION; i += LANES) squares = fmaf(gradients[i], gradients[i], squares);
     // All threads read what is kept before the first of them writes it.
-    const float sum = *kept + p.scale * p.scale * group_sum(squares) / DIMENSION;
+    const float sum = *kept + step.scale * step.scale * group_sum(squares) / DIMENSION;
     __syncwarp(group_mask());
     if (lane() == 0) *kept = sum;
-    const float rate = p.rate * p.scale / (sqrtf(sum) + p.epsilon);
-    for (int i = lane(); i < DIMENSION; i += LANES) weights[i] = weights[i] * p.keep - rate * gradients[i];
+    const float rate = step.rate * step.scale / (sqrtf(sum) + step.epsilon);
+    for (int i = lane(); i < DIMENSION; i += LANES) weights[i] = weights[i] * step.keep - rate * gradients[i];
   }
 };
 
@@ -84,14 +83,8 @@ struct AdamW {
     }
   }
 
-  static __device__ void update(const Rowwise& p, const float* gradients, float* weights, float* kept) {
-    for (int i = lane(); i < DIMENSION; i += LANES) {
-      const float g = gradients[i] * p.scale;
-      const float m = kept[i] * p.beta1 + g * (1 - p.beta1), v = kept[DIMENSION + i] * p.beta2 + g * g * (1 - p.beta2);
-      kept[i] = m;
-      kept[DIMENSION + i] = v;
-      weights[i] = weights[i] * p.keep - m * p.rate / (sqrtf(v) + p.epsilon);
-    }
+  static __device__ void update(const OptimizerStep& step, const float* gradients, float* weights, float* kept) {
+    for (int i = lane(); i < DIMENSION; i += LANES) update_by_adamw(step, gradients[i], kept + i, kept + DIMENSION + i, weights + i);
   }
 };
 
@@ -172,6 +165,6 @@ KERNEL(sum_squares, Rowwise) {
 KERNEL(update, Rowwise) {
   if (group() >= p.count || !is_first(p, group())) return;
   const long long row = p.rows[group()];
-  RULE::update(p, gradient_of(p, group()), p.weights + row * DIMENSION, p.kept + row * RULE::Kept);
+  RULE::update(p.current, gradient_of(p, group()), p.weights + row * DIMENSION, p.kept + row * RULE::Kept);
   if (lane() == 0) p.last_steps[row] = p.step;
 }

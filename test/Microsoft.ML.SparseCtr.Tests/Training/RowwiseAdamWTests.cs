@@ -88,6 +88,24 @@ public abstract class RowwiseAdamWTests(IDisposable? gpu) : IDisposable
     }
 
     [SkippableFact]
+    public void A_lookup_of_no_rows_changes_none()
+    {
+        using var table = new EmbeddingTable(Rows, Dimension, 0, 1);
+        var rule = new RowwiseAdamW(new AdamWRule(0.9, 0.99, 1e-8), 0.1);
+        table.Optimizer = RowwiseOptimizer.Create(table, rule);
+        float[] before = table.Weight.detach().data<float>().ToArray();
+        Tensor looked = table.forward(empty(0, int64));
+        Assert.Equal([0, Dimension], looked.shape);
+        looked.sum().backward();
+        table.Optimizer.CollectGradients();
+        Assert.Equal(0, table.Optimizer.SquaredNorm().item<double>());
+        rule.BeginStep(1e-2);
+        table.Optimizer.Update(scale: 1);
+        table.Optimizer.Complete(fillUnseenRows: false);
+        Assert.Equal(before, table.Weight.detach().data<float>().ToArray());
+    }
+
+    [SkippableFact]
     public void Scaled_gradients_are_those_of_a_clipped_norm()
     {
         float[] Weights(double scale, float factor)
