@@ -36,6 +36,9 @@ internal sealed class FusedDropout(double probability) : nn.Module<Tensor, Tenso
 /// <summary>Dropout of a tensor with a probability and a seed, which gives the same mask again in the backward pass.</summary>
 internal sealed unsafe class DropoutFunction : FusedFunction<DropoutFunction>
 {
+    // Of Dropout.cu.
+    private const int Threads = 256, NumbersPerBlock = 4 * Threads;
+
     private const string ProbabilityKey = "probability", SeedKey = "seed";
 
     public override string Name => nameof(FusedDropout);
@@ -64,11 +67,11 @@ internal sealed unsafe class DropoutFunction : FusedFunction<DropoutFunction>
 
     private static void Mask(CudaKernels kernels, Tensor from, Tensor to, int seed, uint threshold, float scale)
     {
-        const int threads = 256, numbersPerThread = 4;
-        var program = new CudaProgram("Dropout.cu", threads, ("Number", CudaNumber.NameOf(from.dtype)));
         var parameters = new Parameters { From = DeviceMemory.AddressOf(from), To = DeviceMemory.AddressOf(to), Count = from.numel(), Seed = seed, Threshold = threshold, Scale = scale };
-        kernels.Launch(program, "drop", ((int)((parameters.Count + threads * numbersPerThread - 1) / (threads * numbersPerThread)), 1, 1), parameters);
+        kernels.Launch(ProgramFor(from.dtype), "drop", ((int)((parameters.Count + NumbersPerBlock - 1) / NumbersPerBlock), 1, 1), parameters);
     }
+
+    public static CudaProgram ProgramFor(ScalarType type) => new("Dropout.cu", Threads, ("Number", CudaNumber.NameOf(type)));
 
     /// <summary>Dropout, as Dropout.cu declares it.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -109,7 +109,7 @@ internal static class CudaRmsNorm
     public static void Normalize(CudaKernels kernels, Tensor x, Tensor weight, Tensor output)
     {
         Parameters parameters = ParametersOf(x, weight) with { Output = DeviceMemory.AddressOf(output) };
-        kernels.Launch(Program(x, weight, output), "normalize", ((int)Blocks(x.shape[0]), 1, 1), parameters);
+        kernels.Launch(ProgramFor(weight.shape[0], x.dtype, output.dtype), "normalize", ((int)Blocks(x.shape[0]), 1, 1), parameters);
     }
 
     /// <summary>Writes the gradient of x, and returns that of the weight.</summary>
@@ -123,12 +123,12 @@ internal static class CudaRmsNorm
         {
             OutputGradient = DeviceMemory.AddressOf(gradient), InputGradient = DeviceMemory.AddressOf(xGradient), WeightGradients = DeviceMemory.AddressOf(shares),
         };
-        kernels.Launch(Program(x, weight, gradient), "differentiate", ((int)blocks, 1, 1), parameters);
+        kernels.Launch(ProgramFor(weight.shape[0], x.dtype, gradient.dtype), "differentiate", ((int)blocks, 1, 1), parameters);
         return shares.sum([0]);
     }
 
-    private static CudaProgram Program(Tensor x, Tensor weight, Tensor output) => new(
-        "RmsNorm.cu", Threads, ("DIMENSION", weight.shape[0]), ("Input", CudaNumber.NameOf(x.dtype)), ("Output", CudaNumber.NameOf(output.dtype)));
+    public static CudaProgram ProgramFor(long dimension, ScalarType input, ScalarType output)
+        => new("RmsNorm.cu", Threads, ("DIMENSION", dimension), ("Input", CudaNumber.NameOf(input)), ("Output", CudaNumber.NameOf(output)));
 
     private static long Blocks(long rows) => (rows + RowsPerBlock - 1) / RowsPerBlock;
 

@@ -102,11 +102,12 @@ internal static class CudaSwiGlu
         Inputs = DeviceMemory.AddressOf(inputs), HiddenGradient = DeviceMemory.AddressOf(hiddenGradient), InputGradients = DeviceMemory.AddressOf(inputGradients),
     });
 
+    public static CudaProgram ProgramFor(ScalarType type) => new("SwiGlu.cu", Threads, ("Number", CudaNumber.NameOf(type)));
+
     private static void Launch(CudaKernels kernels, string kernel, Tensor hidden, Parameters parameters)
     {
         (long rows, parameters.Width) = (hidden.shape[0], (int)hidden.shape[1]);
-        var program = new CudaProgram("SwiGlu.cu", Threads, ("Number", CudaNumber.NameOf(hidden.dtype)));
-        kernels.Launch(program, kernel, ((int)rows, (parameters.Width + Threads - 1) / Threads, 1), parameters);
+        kernels.Launch(ProgramFor(hidden.dtype), kernel, ((int)rows, (parameters.Width + Threads - 1) / Threads, 1), parameters);
     }
 
     /// <summary>SwiGlu, as SwiGlu.cu declares it.</summary>

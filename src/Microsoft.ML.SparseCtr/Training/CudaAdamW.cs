@@ -9,7 +9,7 @@ internal sealed class CudaAdamW(CudaKernels kernels)
 {
     private const int Threads = 128, NumbersPerThread = 4;
 
-    private static readonly CudaProgram s_program = new("AdamW.cu", Threads);
+    public static CudaProgram Program { get; } = new("AdamW.cu", Threads);
 
     /// <summary>The sum of the squares of gradients.</summary>
     public Tensor SquaredNorm(IReadOnlyList<Tensor> gradients)
@@ -33,7 +33,7 @@ internal sealed class CudaAdamW(CudaKernels kernels)
     private void Launch(string kernel, Tensor gradient, Parameters parameters)
     {
         (parameters.Gradients, parameters.Count) = (DeviceMemory.AddressOf(gradient), gradient.numel());
-        kernels.Launch(s_program, kernel, (BlocksOf(gradient), 1, 1), parameters);
+        kernels.Launch(Program, kernel, (BlocksOf(gradient), 1, 1), parameters);
     }
 
     private static int BlocksOf(Tensor gradient) => (int)((gradient.numel() + Threads * NumbersPerThread - 1) / (Threads * NumbersPerThread));

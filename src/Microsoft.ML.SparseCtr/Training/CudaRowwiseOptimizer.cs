@@ -34,11 +34,13 @@ internal sealed class CudaRowwiseOptimizer : RowwiseOptimizer
     public CudaRowwiseOptimizer(CudaKernels kernels, EmbeddingTable table, RowwiseRule rule) : base(table)
     {
         (_kernels, _rule) = (kernels, rule);
-        _lanes = (int)Math.Min(WarpSize, BitOperations.RoundUpToPowerOf2((uint)Dimension));
-        _program = new CudaProgram("RowwiseUpdate.cu", Threads, ("RULE", rule.KernelName), ("DIMENSION", Dimension), ("LANES", _lanes), ("PIECES", Pieces));
+        (_program, _lanes) = (ProgramFor(rule, Dimension), LanesFor(Dimension));
         _kept = zeros(Rows, rule.KeptPerRow(Dimension), float32, Device).DetachFromDisposeScope();
         _lastSteps = zeros(Rows, int32, Device).DetachFromDisposeScope();
     }
+
+    public static CudaProgram ProgramFor(RowwiseRule rule, int dimension)
+        => new("RowwiseUpdate.cu", Threads, ("RULE", rule.KernelName), ("DIMENSION", dimension), ("LANES", LanesFor(dimension)), ("PIECES", Pieces));
 
     private Device Device => Table.Weight.device;
 
@@ -115,6 +117,9 @@ internal sealed class CudaRowwiseOptimizer : RowwiseOptimizer
         _kept.Dispose();
         _lastSteps.Dispose();
     }
+
+    /// <summary>Threads that work on a row.</summary>
+    private static int LanesFor(int dimension) => (int)Math.Min(WarpSize, BitOperations.RoundUpToPowerOf2((uint)dimension));
 
     private void ForgetCollected()
     {

@@ -23,6 +23,15 @@ public class CudaCompilerTests
         ["attention of heads of 64 in bfloat16"] = CudaEvoAttention.ProgramFor(64, bfloat16),
         ["attention of heads of 128 in bfloat16"] = CudaEvoAttention.ProgramFor(128, bfloat16),
         ["attention of heads of 256"] = CudaEvoAttention.ProgramFor(256, float32),
+        ["RmsNorm"] = CudaRmsNorm.ProgramFor(256, float32, float32),
+        ["RmsNorm to bfloat16"] = CudaRmsNorm.ProgramFor(96, float32, bfloat16),
+        ["SwiGlu"] = CudaSwiGlu.ProgramFor(float32),
+        ["SwiGlu in bfloat16"] = CudaSwiGlu.ProgramFor(bfloat16),
+        ["dropout"] = DropoutFunction.ProgramFor(float32),
+        ["dropout in bfloat16"] = DropoutFunction.ProgramFor(bfloat16),
+        ["row-wise AdamW"] = CudaRowwiseOptimizer.ProgramFor(new RowwiseAdamW(new AdamWRule(0.9, 0.99, 1e-8), 0), 16),
+        ["row-wise Adagrad"] = CudaRowwiseOptimizer.ProgramFor(new RowwiseAdagrad(0), 50),
+        ["AdamW"] = CudaAdamW.Program,
     };
 
     [SkippableTheory]

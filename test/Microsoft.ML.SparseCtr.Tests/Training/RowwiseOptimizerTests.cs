@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -57,7 +56,7 @@ public class RowwiseOptimizerTests
 
         float[] Sums(bool reverse)
         {
-            using IDisposable gpu = Emulate(reverse);
+            using var gpu = new Emulation(reverse);
             using var table = new EmbeddingTable(90, dimension, 0, 0);
             var rule = new RowwiseAdamW(new AdamWRule(0, 0, epsilon), 0);
             table.Optimizer = RowwiseOptimizer.Create(table, rule);
@@ -95,7 +94,7 @@ public class RowwiseOptimizerTests
             manual_seed(1);
             using var field = new IdEmbedding(new KeyField("Item", "Item", "History", 1_000, 30), 8);
             var rule = new RowwiseAdamW(new AdamWRule(0.9, 0.99, 1e-8), 0.01);
-            using IDisposable? gpu = onGpu ? Emulate() : null;
+            using IDisposable? gpu = onGpu ? new Emulation() : null;
             foreach (EmbeddingTable table in field.Tables)
                 table.Optimizer = RowwiseOptimizer.Create(table, rule);
             Tensor keys = arange(0, 64), target = randn(64, 8);
@@ -121,14 +120,18 @@ public class RowwiseOptimizerTests
             Assert.Equal(expected[i], actual[i], 3e-6 * (1 + Math.Abs(expected[i])));
     }
 
-    private static IDisposable Emulate(bool reverse = false)
+    private sealed class Emulation : IDisposable
     {
-        ReverseThreads(reverse);
-        return CudaKernels.Emulate(EmulatedGpu.Library);
-    }
+        private readonly IDisposable _kernels = CudaKernels.Emulate(EmulatedGpu.Library);
 
-    private static unsafe void ReverseThreads(bool reverse)
-        => ((delegate* unmanaged<int, void>)NativeLibrary.GetExport(NativeLibrary.Load(EmulatedGpu.Library), "emulator_reverse_threads"))(reverse ? 1 : 0);
+        public Emulation(bool reverse = false) => EmulatedGpu.ReverseThreads(reverse);
+
+        public void Dispose()
+        {
+            EmulatedGpu.ReverseThreads(false);
+            _kernels.Dispose();
+        }
+    }
 
     /// <summary>A training with lookups of which some are of one row, and rows that wait for a few steps, for hundreds, or for ever.</summary>
     private sealed class Run
@@ -201,6 +204,6 @@ public class RowwiseOptimizerTests
 
         private static double RateOf(int step) => 0.01 * (1.1 + Math.Sin(step / 10.0));
 
-        private IDisposable? Gpu() => _onGpu ? Emulate(_reverse) : null;
+        private IDisposable? Gpu() => _onGpu ? new Emulation(_reverse) : null;
     }
 }
