@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>Trains a table on the GPU that it is on, where what is kept of rows is too (RowwiseUpdate.cu). Until a training's end nothing of a step passes through the CPU.</summary>
+/// <summary>Trains a table on the GPU that it is on, where what is kept of its rows is too: what RowwiseUpdate.cu computes. A step waits for nothing on the CPU.</summary>
 internal sealed class CudaRowwiseOptimizer : RowwiseOptimizer
 {
     private const int Threads = 128, WarpSize = 32;
@@ -47,11 +47,11 @@ internal sealed class CudaRowwiseOptimizer : RowwiseOptimizer
     public override Tensor Look(Tensor rows)
     {
         using IDisposable noGradient = no_grad();
-        // The caller may dispose of its own before the step ends.
-        Tensor kept = rows.alias().DetachFromDisposeScope();
-        CatchUp(kept);
-        Tensor looked = Table.Weight.index_select(0, kept).requires_grad_(true);
-        _lookups.Add((kept, looked));
+        // The caller may dispose of its tensor before the step ends.
+        Tensor own = rows.alias().DetachFromDisposeScope();
+        CatchUp(own);
+        Tensor looked = Table.Weight.index_select(0, own).requires_grad_(true);
+        _lookups.Add((own, looked));
         return looked;
     }
 

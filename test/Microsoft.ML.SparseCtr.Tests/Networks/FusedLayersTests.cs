@@ -165,6 +165,18 @@ public abstract class FusedLayersTests(IDisposable? gpu) : IDisposable
     }
 
     [SkippableFact]
+    public void Dropout_goes_on_from_a_saved_state_with_the_same_masks()
+    {
+        using FusedDropout dropout = new(0.5), other = new(0.5);
+        using var stream = new MemoryStream();
+        dropout.forward(ones(50));
+        dropout.Carry(new StateStream(stream, isReading: false));
+        stream.Position = 0;
+        other.Carry(new StateStream(stream, isReading: true));
+        Assert.Equal(dropout.forward(ones(50)).data<float>().ToArray(), other.forward(ones(50)).data<float>().ToArray());
+    }
+
+    [SkippableFact]
     public void Dropout_does_nothing_but_in_training()
     {
         using var dropout = new FusedDropout(0.5);

@@ -38,6 +38,20 @@ public class RowwiseOptimizerTests
         AssertClose(expected.Completed(), continued.Completed());
     }
 
+    [SkippableTheory]
+    [InlineData(EmbeddingOptimizer.AdamW)]
+    [InlineData(EmbeddingOptimizer.RowwiseAdagrad)]
+    public void A_training_that_goes_on_on_a_GPU_gives_the_same_bits(EmbeddingOptimizer optimizer)
+    {
+        Run expected = new(optimizer, 16, 0.01, onGpu: true), begun = new(optimizer, 16, 0.01, onGpu: true), continued = new(optimizer, 16, 0.01, onGpu: true);
+        expected.Train(0, Steps);
+        begun.Train(0, Steps / 2);
+        continued.ReplaySteps(0, Steps / 2);
+        continued.CarryFrom(begun);
+        continued.Train(Steps / 2, Steps);
+        Assert.Equal(expected.Completed(), continued.Completed());
+    }
+
     /// <summary>As many duplicates of one row as take three rounds of sums, between rows of which there are few.</summary>
     [SkippableFact]
     public void The_gradients_of_a_row_that_is_looked_up_thousands_of_times_are_added_up_the_same_in_any_order_of_threads()
