@@ -95,6 +95,7 @@ internal abstract unsafe class RowwiseRule(double weightDecay) : IDisposable
             if (_count <= rule.Step)
             {
                 using DisposeScope scope = NewDisposeScope();
+                // Without waiting for the GPU: what is not pinned, CUDA has set aside when a copy returns.
                 CopyRecent(rule);
                 CopyNew(rule);
             }
