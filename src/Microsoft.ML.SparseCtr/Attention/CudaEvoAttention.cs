@@ -186,7 +186,7 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
 
     public override string Name => nameof(CudaEvoAttention);
 
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
         Tensor x = (Tensor)vars[0], coefficients = (Tensor)vars[5];

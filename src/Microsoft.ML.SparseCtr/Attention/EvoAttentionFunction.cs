@@ -14,7 +14,7 @@ internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFu
 
     public override string Name => nameof(EvoAttention);
 
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
         Tensor x = (Tensor)vars[0], query = (Tensor)vars[1], key = (Tensor)vars[2], value = (Tensor)vars[3], gate = (Tensor)vars[4];
         Tensor coefficients = (Tensor)vars[5];

@@ -71,7 +71,7 @@ internal sealed unsafe class TargetAttentionFunction : FusedFunction<TargetAtten
 
     public override string Name => nameof(TargetAttention);
 
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
         (Tensor queries, Tensor keysAndValues) = ((Tensor)vars[0], (Tensor)vars[1]);
         ctx.save_for_backward([queries, keysAndValues]);

@@ -91,6 +91,6 @@ internal sealed unsafe class CudaCompiler
     private void Check(int result, string function)
     {
         if (result != 0)
-            throw new InvalidOperationException($"CUDA: {function} failed: {ErrorOf(result)}.");
+            throw new ExternalException($"CUDA: {function} failed: {ErrorOf(result)}.");
     }
 }

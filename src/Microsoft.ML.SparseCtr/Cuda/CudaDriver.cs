@@ -24,7 +24,7 @@ internal sealed unsafe class CudaDriver
 
     /// <param name="library">The driver's library, loaded.</param>
     /// <exception cref="EntryPointNotFoundException">It lacks a function: it is no driver, or one too old.</exception>
-    /// <exception cref="InvalidOperationException">It finds no GPU.</exception>
+    /// <exception cref="ExternalException">It finds no GPU.</exception>
     public CudaDriver(nint library)
     {
         _getErrorString = (delegate* unmanaged<int, byte**, int>)NativeLibrary.GetExport(library, "cuGetErrorString");
@@ -109,6 +109,6 @@ internal sealed unsafe class CudaDriver
             return;
         byte* text;
         string? problem = _getErrorString(result, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text) : null;
-        throw new InvalidOperationException($"CUDA: {function} failed with error {result}: {problem ?? "unknown"}.");
+        throw new ExternalException($"CUDA: {function} failed with error {result}: {problem ?? "unknown"}.");
     }
 }

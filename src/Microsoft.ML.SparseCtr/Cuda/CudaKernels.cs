@@ -39,7 +39,7 @@ internal sealed class CudaKernels
         {
             return (new CudaKernels(new CudaDriver(LoadFirst("CUDA's driver", DriverNames)), LoadCompiler(), gpu), null);
         }
-        catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
+        catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or ExternalException)
         {
             return (null, failure.Message);
         }

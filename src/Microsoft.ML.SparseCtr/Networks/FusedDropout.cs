@@ -43,7 +43,7 @@ internal sealed unsafe class DropoutFunction : FusedFunction<DropoutFunction>
 
     public override string Name => nameof(FusedDropout);
 
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
         ctx.save_data(ProbabilityKey, vars[1]);
         ctx.save_data(SeedKey, vars[2]);

@@ -37,7 +37,7 @@ internal sealed unsafe class RmsNormFunction : FusedFunction<RmsNormFunction>
 {
     public override string Name => nameof(RmsNorm);
 
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
         (Tensor x, Tensor weight) = (((Tensor)vars[0]).contiguous(), (Tensor)vars[1]);
         ctx.save_for_backward([x, weight]);

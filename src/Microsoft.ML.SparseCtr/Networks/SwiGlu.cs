@@ -31,7 +31,7 @@ internal sealed unsafe class SwiGluFunction : FusedFunction<SwiGluFunction>
 {
     public override string Name => nameof(SwiGlu);
 
-    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+    protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
         (Tensor x, Tensor gate, Tensor up) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2]);
         Tensor gateAndUp = cat([gate, up], 0).to(x.dtype), down = ((Tensor)vars[3]).to(x.dtype), inputs = x.mm(gateAndUp.t());

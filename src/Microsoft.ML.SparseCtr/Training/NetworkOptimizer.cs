@@ -49,7 +49,7 @@ internal sealed class NetworkOptimizer : IDisposable
     /// <summary>Computes the gradients of a loss, and adds them to those of the step.</summary>
     public void Backward(Tensor loss)
     {
-        loss.backward();
+        BackwardPass.Run(loss);
         foreach (EmbeddingTable table in _tables)
             table.Optimizer!.CollectGradients();
     }

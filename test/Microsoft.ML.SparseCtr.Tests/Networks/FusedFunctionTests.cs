@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -28,5 +29,25 @@ public class FusedFunctionTests
         thread.Start();
         thread.Join();
         Assert.Equal(counts[4], counts[^1]);
+    }
+
+    [Fact]
+    public void What_a_backward_pass_throws_comes_out_of_it_as_it_is()
+    {
+        Tensor loss = Failing.apply(ones(2).requires_grad_(), 7).sum();
+        var exception = Assert.Throws<ExternalException>(() => BackwardPass.Run(loss));
+        Assert.Equal("CUDA out of memory.", exception.Message);
+        Assert.True(OutOfMemory.IsReasonOf(exception));
+        // What failed before is nothing to what is computed now.
+        BackwardPass.Run((ones(2).requires_grad_() * 2).sum());
+    }
+
+    private sealed class Failing : FusedFunction<Failing>
+    {
+        public override string Name => nameof(Failing);
+
+        protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars) => (Tensor)vars[0] * (int)vars[1];
+
+        protected override List<Tensor> Differentiate(autograd.AutogradContext ctx, Tensor gradient) => throw new ExternalException("CUDA out of memory.");
     }
 }
