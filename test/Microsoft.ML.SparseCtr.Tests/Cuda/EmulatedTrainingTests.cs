@@ -10,7 +10,7 @@ public class EmulatedTrainingTests
     [SkippableTheory]
     [InlineData("SparseCtr", EmbeddingOptimizer.AdamW, false, 0.002)]
     [InlineData("SparseCtr", EmbeddingOptimizer.RowwiseAdagrad, false, 0.002)]
-    [InlineData("SparseCtr", EmbeddingOptimizer.AdamW, true, 0.02)]
+    [InlineData("SparseCtr", EmbeddingOptimizer.AdamW, true, 0.1)]
     [InlineData("DenseAttention", EmbeddingOptimizer.AdamW, false, 0.002)]
     [InlineData("Eta", EmbeddingOptimizer.AdamW, false, 0.002)]
     [InlineData("TargetAttention", EmbeddingOptimizer.AdamW, false, 0.002)]

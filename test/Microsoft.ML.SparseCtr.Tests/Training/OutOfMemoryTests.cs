@@ -49,5 +49,5 @@ public class OutOfMemoryTests
 
     [Fact]
     public void A_GPU_without_enough_memory_is_named()
-        => Assert.Contains("on GPU 1.", OutOfMemory.Explain(new ExternalException(), TinyClicks.Options(), torch.device(DeviceType.CUDA, 1)).Message);
+        => Assert.Contains("on GPU 1.", OutOfMemory.Explain(new ExternalException(), TinyClicks.Options(), new torch.Device(DeviceType.CUDA, 1)).Message);
 }
