@@ -9,18 +9,15 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class CudaEvoAttention
 {
-    /// <summary>The largest d_h for which a tile fits into a block's shared memory.</summary>
-    private const int LargestHeadDimension = 256;
-
-    private const int Threads = 128, Lanes = 8;
     private const int Branches = EvoAttentionLayout.Branches;
 
     private readonly CudaKernels _kernels;
     private readonly CudaProgram _program;
+    private readonly Tile _tile;
     private readonly EvoAttentionPlan _plan;
     private readonly EvoAttentionTiles _tiles;
     private readonly bool _candidatesOnly;
-    private readonly int _sharedBytes, _width;
+    private readonly int _heads, _width;
     private readonly long _queries;
     private Parameters _parameters;
 
@@ -37,12 +34,10 @@ internal sealed class CudaEvoAttention
     {
         (_kernels, _plan, _candidatesOnly, _queries) = (kernels, plan, candidatesOnly, asked.shape[0]);
         _width = (int)seen.shape[1];
-        int heads = (int)coefficients.shape[0], headDimension = _width / (2 * heads);
-        _program = ProgramFor(headDimension, asked.dtype);
+        _heads = (int)coefficients.shape[0];
+        _tile = Tile.For(_width / (2 * _heads), kernels.SharedBytesOfBlock) ?? throw new ArgumentException("Heads are too large for a tile.", nameof(seen));
+        _program = ProgramFor(_heads, _tile, asked.dtype);
         _tiles = plan.TilesFor(seen);
-        // As EvoAttention.cu lays it out: two matrices of rows, two of columns and two of weights.
-        int stride = (headDimension + 7) / 8 * 8 + 4, tileRows = TileRowsOf(headDimension), tileColumns = Lanes * TileOf(headDimension).Columns;
-        _sharedBytes = 2 * sizeof(float) * ((tileRows + tileColumns) * stride + tileRows * (tileColumns + 4));
 
         nint moments = DeviceMemory.AddressOf(_tiles.Moments), momentBytes = plan.TokenCount * sizeof(float);
         _parameters = new Parameters
@@ -64,7 +59,6 @@ internal sealed class CudaEvoAttention
             Behaviors = plan.BehaviorCount,
             ChunkCount = _tiles.ChunkCount,
             TransitionCount = _tiles.TransitionCount,
-            Heads = heads,
             Splits = _tiles.Splits,
             FirstQuery = candidatesOnly ? plan.BehaviorCount : 0,
             Branches = (int)plan.Options.Shape.Branches,
@@ -77,23 +71,44 @@ internal sealed class CudaEvoAttention
 
     /// <summary>Whether there are kernels for tokens, by where they are and what type they have, with heads of such a dimension.</summary>
     public static bool Supports(Tensor tokens, int headDimension)
-        => CudaNumber.KernelsFor(tokens) is not null && headDimension <= LargestHeadDimension;
+        => CudaNumber.KernelsFor(tokens) is { } kernels && Tile.For(headDimension, kernels.SharedBytesOfBlock) is not null;
 
-    /// <summary>The program for heads of a dimension and for numbers of a type.</summary>
-    public static CudaProgram ProgramFor(int headDimension, ScalarType type)
+    /// <summary>The program for so many heads, whose tiles are such, and for numbers of a type.</summary>
+    public static CudaProgram ProgramFor(int heads, Tile tile, ScalarType type) => new("EvoAttention.cu", Tile.Threads,
+        ("HEADS", heads), ("HEAD_DIMENSION", tile.HeadDimension), ("ROWS", tile.ThreadRows), ("COLUMNS", tile.ThreadColumns), ("Number", CudaNumber.NameOf(type)));
+
+    /// <summary>What a block computes at a time: some rows, and some columns of each.</summary>
+    /// <param name="HeadDimension">d_h.</param>
+    /// <param name="ThreadRows">Rows of which each thread computes a part.</param>
+    /// <param name="ThreadColumns">Columns that it computes of each.</param>
+    public readonly record struct Tile(int HeadDimension, int ThreadRows, int ThreadColumns)
     {
-        (int rows, int columns) = TileOf(headDimension);
-        return new CudaProgram("EvoAttention.cu", Threads,
-            ("HEAD_DIMENSION", headDimension), ("ROWS", rows), ("COLUMNS", columns), ("Number", CudaNumber.NameOf(type)));
+        public const int Threads = 128;
+        private const int Lanes = 8;
+
+        /// <summary>Shared memory that a kernel declares itself, at most.</summary>
+        private const int DeclaredBytes = 4096;
+
+        // For heads of up to so many dimensions: as much as a thread's registers hold the sums of.
+        private static readonly (int LargestHeadDimension, int ThreadRows, int ThreadColumns)[] s_sizes = [(64, 4, 4), (128, 2, 4), (256, 1, 2)];
+
+        /// <summary>Queries, or keys.</summary>
+        public int Rows => Threads / Lanes * ThreadRows;
+
+        private int Columns => Lanes * ThreadColumns;
+
+        /// <summary>The largest tile for heads of a dimension whose kernels all do with so many bytes of shared memory for a block; null where none does.</summary>
+        public static Tile? For(int headDimension, int sharedBytes) => s_sizes
+            .Where(size => headDimension <= size.LargestHeadDimension).Select(size => (Tile?)new Tile(headDimension, size.ThreadRows, size.ThreadColumns))
+            .FirstOrDefault(tile => tile!.Value.SharedBytes(2, 2, 2) + DeclaredBytes <= sharedBytes);
+
+        /// <summary>The bytes of matrices of rows, of columns and of weights between them, as EvoAttention.cu takes them.</summary>
+        public int SharedBytes(int ofRows, int ofColumns, int ofWeights)
+        {
+            int stride = (HeadDimension + 7) / 8 * 8 + 4, weightStride = Columns + 8;
+            return sizeof(float) * ((ofRows * Rows + ofColumns * Columns) * stride + ofWeights * Rows * weightStride);
+        }
     }
-
-    /// <summary>Rows and columns of a tile that a thread computes: as many as its registers hold sums for.</summary>
-    private static (int Rows, int Columns) TileOf(int headDimension) => headDimension <= 64 ? (4, 4) : headDimension <= 128 ? (2, 4) : (1, 2);
-
-    /// <summary>Queries, or keys, that a block computes at a time.</summary>
-    public static int TileRowsOf(int headDimension) => Threads / Lanes * TileOf(headDimension).Rows;
-
-    private int Heads => _parameters.Heads;
 
     /// <summary>Computes what the heads put out.</summary>
     /// <param name="seen">[tokens, 2·d], as it was given.</param>
@@ -105,13 +120,13 @@ internal sealed class CudaEvoAttention
         Tensor chunkSums = empty(new long[] { _tiles.ChunkCount, _width }, float32, seen.device);
         // The backward pass subtracts nearly equal numbers by these: rounded, they were 5% off in the coefficients' gradients.
         Tensor branchOutputs = empty(new long[] { _queries, Branches, _width / 2 }, float32, seen.device);
-        Tensor logSums = empty(new[] { _queries, Heads, Branches }, float32, seen.device);
+        Tensor logSums = empty(new[] { _queries, _heads, Branches }, float32, seen.device);
         (_parameters.ChunkMeans, _parameters.ChunkSums) = (Use(chunkMeans), Use(chunkSums));
         (_parameters.BranchOutputs, _parameters.LogSums, _parameters.Output) = (Use(branchOutputs), Use(logSums), Use(output));
         const int columnsOfSums = 32;
         Launch("sum_added", (_tiles.ChunkCount, Parts(columnsOfSums), 1));
-        Launch("finish_means", (_plan.Requests.Length, Parts(Threads), 1));
-        Launch("attend", (QueryTiles, Heads, 1), _sharedBytes);
+        Launch("finish_means", (_plan.Requests.Length, Parts(Tile.Threads), 1));
+        Launch("attend", (QueryTiles, _heads, 1), _tile.SharedBytes(ofRows: 1, ofColumns: 2, ofWeights: 1));
         End();
         return new(chunkMeans, branchOutputs, logSums);
     }
@@ -125,8 +140,8 @@ internal sealed class CudaEvoAttention
     public Tensor Backward(Statistics statistics, Tensor outputGradient, Tensor askedGradient, Tensor seenGradient)
     {
         Device device = seenGradient.device;
-        Tensor coefficientGradients = empty(new long[] { QueryTiles, Heads, Branches }, float32, device);
-        Tensor gateGradients = empty(new[] { _queries, Heads, Branches }, float32, device);
+        Tensor coefficientGradients = empty(new long[] { QueryTiles, _heads, Branches }, float32, device);
+        Tensor gateGradients = empty(new[] { _queries, _heads, Branches }, float32, device);
         Tensor tokenGradients = empty(new long[] { _plan.TokenCount, _width }, float32, device);
         Tensor columnGradients = empty(new long[] { _tiles.Splits, _tiles.ChunkCount + _tiles.TransitionCount, _width }, float32, device);
         (_parameters.ChunkMeans, _parameters.BranchOutputs) = (Use(statistics.ChunkMeans), Use(statistics.BranchOutputs));
@@ -135,10 +150,10 @@ internal sealed class CudaEvoAttention
         (_parameters.CoefficientGradients, _parameters.GateGradients) = (Use(coefficientGradients), Use(gateGradients));
         (_parameters.TokenGradients, _parameters.ColumnGradients) = (Use(tokenGradients), Use(columnGradients));
         _parameters.SeenGradient = Use(seenGradient);
-        Launch("differentiate_queries", (QueryTiles, Heads, 1), _sharedBytes);
-        Launch("differentiate_keys", (_tiles.KeyTileCount, Heads, 1), _sharedBytes);
-        Launch("spread_chunks", (_plan.Requests.Length, Parts(Threads), 1));
-        Launch("collect_gradients", (_plan.TokenCount, Parts(Threads), 1));
+        Launch("differentiate_queries", (QueryTiles, _heads, 1), _tile.SharedBytes(ofRows: 2, ofColumns: 2, ofWeights: 1));
+        Launch("differentiate_keys", (_tiles.KeyTileCount, _heads, 1), _tile.SharedBytes(ofRows: 2, ofColumns: 2, ofWeights: 2));
+        Launch("spread_chunks", (_plan.Requests.Length, Parts(Tile.Threads), 1));
+        Launch("collect_gradients", (_plan.TokenCount, Parts(Tile.Threads), 1));
         End();
         return coefficientGradients.sum([0]);
     }
@@ -169,7 +184,7 @@ internal sealed class CudaEvoAttention
     private struct Parameters
     {
         public nint Queries, Chunks, Added, RequestChunks, FirstTransition, TransitionToken, Seconds, Cosine, Sine, Weekend, FirstUse, Uses, QueryTiles, KeyTiles;
-        public int Behaviors, ChunkCount, TransitionCount, Heads, Splits, FirstQuery, Branches;
+        public int Behaviors, ChunkCount, TransitionCount, Splits, FirstQuery, Branches;
         public float InverseTimeScale;
         public nint Coefficients, Asked, Seen, ChunkSums, ChunkMeans, BranchOutputs, Output, LogSums;
         public nint OutputGradient, AskedGradient, SeenGradient, CoefficientGradients, GateGradients, TokenGradients, ColumnGradients;

@@ -4,14 +4,17 @@
 // consecutive queries of a request and columns are keys; in the second half rows are keys and columns are queries. The logits of a tile are never in device memory.
 // Nothing is added by two blocks to one number, so that results are the same, bit for bit, from run to run.
 //
-// Constants: HEAD_DIMENSION; ROWS and COLUMNS that a thread computes of a tile; Number, the type of what is given and put out, float or bfloat16. Sums are floats.
+// Constants: HEADS and HEAD_DIMENSION; ROWS and COLUMNS that a thread computes of a tile; Number, the type of what is given and put out, float or bfloat16. Sums are floats.
 
 // A row is shared by eight threads of a warp.
 constexpr int Lanes = 8;
 constexpr int TileRows = THREADS / Lanes * ROWS, TileColumns = Lanes * COLUMNS;
 
-// Vectors in shared memory are padded so that those of eight rows, read at a time, are in banks of their own.
-constexpr int Dimension = (HEAD_DIMENSION + 7) / 8 * 8, Stride = Dimension + 4, WeightStride = TileColumns + 4;
+// d, and the numbers of a row of what is asked and of what is seen.
+constexpr int D = HEADS * HEAD_DIMENSION, AskedWidth = D + 3 * HEADS, SeenWidth = 2 * D;
+
+// Vectors in shared memory are padded so that those of eight rows, read at a time, are in banks of their own; weights, so that those that a warp writes at a time are.
+constexpr int Dimension = (HEAD_DIMENSION + 7) / 8 * 8, Stride = Dimension + 4, WeightStride = TileColumns + 8;
 
 // A thread has every eighth float4 of a vector.
 constexpr int Vectors = (Dimension + 4 * Lanes - 1) / (4 * Lanes);
@@ -48,7 +51,7 @@ struct Attention {
   const int *first_use, *uses;
   const Interval* query_tiles;
   const KeyTile* key_tiles;
-  int behaviors, chunk_count, transition_count, heads, splits;
+  int behaviors, chunk_count, transition_count, splits;
   int first_query;  // The tokens before it are no queries.
   int branches;     // Bit by bit, those that there are.
   float inverse_time_scale;
@@ -71,8 +74,6 @@ struct Attention {
   float* column_gradients;        // [splits, chunks + transitions, 2 d] of keys and values by the others
 };
 
-__device__ int dimension_of(const Attention& p) { return p.heads * HEAD_DIMENSION; }
-
 // --- what is in shared memory ---------------------------------------------------------------------------------------------------------------
 
 // What RelTemporal sees of a token.
@@ -83,22 +84,37 @@ struct Moment {
 
 __device__ Moment moment_of(const Attention& p, int token) { return {p.seconds[token], p.cosine[token], p.sine[token], p.weekend[token]}; }
 
-// Two matrices of rows, two of columns and two of weights between them, as many as a kernel uses; what else is known of rows and columns; and an interval.
-__device__ float* row_matrix(float* shared, int number) { return shared + number * TileRows * Stride; }
-__device__ float* column_matrix(float* shared, int number) { return row_matrix(shared, 2) + number * TileColumns * Stride; }
-__device__ float* weight_matrix(float* shared, int number) { return column_matrix(shared, 2) + number * TileRows * WeightStride; }
+// Takes a matrix of rows, of columns or of weights between them from what a launch gives: CudaEvoAttention.cs counts them for each kernel.
+__device__ float* take(float*& left, int numbers) {
+  float* matrix = left;
+  left += numbers;
+  return matrix;
+}
+__device__ float* take_rows(float*& left) { return take(left, TileRows * Stride); }
+__device__ float* take_columns(float*& left) { return take(left, TileColumns * Stride); }
+__device__ float* take_weights(float*& left) { return take(left, TileRows * WeightStride); }
 
 __device__ int group() { return threadIdx.x / Lanes; }
 __device__ int lane() { return threadIdx.x % Lanes; }
 __device__ int row_of(int i) { return group() + THREADS / Lanes * i; }
 __device__ int column_of(int j) { return lane() + Lanes * j; }
 
-// Fills a matrix with vectors, and with zeros where there are none.
-template <typename Start>
+// Fills a matrix with vectors, and with zeros where there are none: by four numbers at a time where rows of so many numbers, d of a head after d of another, let them.
+template <int Width, typename Start>
 __device__ void load(float* matrix, int rows, int count, float scale, Start start) {
-  for (int i = threadIdx.x; i < rows * Dimension; i += THREADS) {
-    const int row = i / Dimension, place = i % Dimension;
-    matrix[row * Stride + place] = row < count && place < HEAD_DIMENSION ? scale * to_float(start(row)[place]) : 0;
+  if constexpr (Width % 4 == 0 && HEAD_DIMENSION % 4 == 0) {
+#pragma unroll 4
+    for (int i = threadIdx.x; i < rows * Dimension / 4; i += THREADS) {
+      const int row = i / (Dimension / 4), place = 4 * (i % (Dimension / 4));
+      const float4 four = row < count && place < HEAD_DIMENSION ? read_four(start(row) + place) : make_float4(0, 0, 0, 0);
+      *reinterpret_cast<float4*>(matrix + row * Stride + place) = make_float4(scale * four.x, scale * four.y, scale * four.z, scale * four.w);
+    }
+  } else {
+#pragma unroll 4
+    for (int i = threadIdx.x; i < rows * Dimension; i += THREADS) {
+      const int row = i / Dimension, place = i % Dimension;
+      matrix[row * Stride + place] = row < count && place < HEAD_DIMENSION ? scale * to_float(start(row)[place]) : 0;
+    }
   }
 }
 
@@ -136,18 +152,23 @@ __device__ __forceinline__ void multiply(const float* rows, const float* columns
 
 // Adds to each row's sum the columns, weighted.
 __device__ __forceinline__ void add_weighted(const float* weights, const float* columns, float4 (&sums)[ROWS][Vectors]) {
-#pragma unroll 4
-  for (int j = 0; j < TileColumns; j++) {
-    float weight[ROWS];
+  for (int first = 0; first < TileColumns; first += 4) {
+    float weight[ROWS][4];
 #pragma unroll
-    for (int i = 0; i < ROWS; i++) weight[i] = weights[row_of(i) * WeightStride + j];
+    for (int i = 0; i < ROWS; i++) {
+      const float4 four = *reinterpret_cast<const float4*>(weights + row_of(i) * WeightStride + first);
+      weight[i][0] = four.x, weight[i][1] = four.y, weight[i][2] = four.z, weight[i][3] = four.w;
+    }
 #pragma unroll
-    for (int v = 0; v < Vectors; v++) {
-      const int place = 4 * (lane() + Lanes * v);
-      if (place >= Dimension) continue;
-      const float4 column = *reinterpret_cast<const float4*>(columns + j * Stride + place);
+    for (int j = 0; j < 4; j++) {
 #pragma unroll
-      for (int i = 0; i < ROWS; i++) add_scaled(sums[i][v], weight[i], column);
+      for (int v = 0; v < Vectors; v++) {
+        const int place = 4 * (lane() + Lanes * v);
+        if (place >= Dimension) continue;
+        const float4 column = *reinterpret_cast<const float4*>(columns + (first + j) * Stride + place);
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) add_scaled(sums[i][v], weight[i][j], column);
+      }
     }
   }
 }
@@ -223,25 +244,24 @@ __device__ int token_of(const Attention& p, int branch, int key) {
 
 // A head's part of a key; its value is d further.
 __device__ const Number* key_of(const Attention& p, int branch, int key, int head) {
-  const int width = 2 * dimension_of(p);
-  const Number* row = branch == Global ? p.chunk_means + static_cast<long long>(key) * width : p.seen + static_cast<long long>(token_of(p, branch, key)) * width;
+  const Number* row = branch == Global ? p.chunk_means + static_cast<long long>(key) * SeenWidth : p.seen + static_cast<long long>(token_of(p, branch, key)) * SeenWidth;
   return row + head * HEAD_DIMENSION;
 }
 
 __device__ const Number* query_of(const Attention& p, int token) {
-  return p.asked + static_cast<long long>(token - p.first_query) * (dimension_of(p) + Branches * p.heads);
+  return p.asked + static_cast<long long>(token - p.first_query) * AskedWidth;
 }
 
 __device__ long long statistic_of(const Attention& p, int token, int head, int branch) {
-  return (static_cast<long long>(token - p.first_query) * p.heads + head) * Branches + branch;
+  return (static_cast<long long>(token - p.first_query) * HEADS + head) * Branches + branch;
 }
 
 __device__ float* branch_output_of(const Attention& p, int token, int head, int branch) {
-  return p.branch_outputs + (static_cast<long long>(token - p.first_query) * Branches + branch) * dimension_of(p) + head * HEAD_DIMENSION;
+  return p.branch_outputs + (static_cast<long long>(token - p.first_query) * Branches + branch) * D + head * HEAD_DIMENSION;
 }
 
 __device__ float gate_of(const Attention& p, int token, int head, int branch) {
-  return 1 / (1 + __expf(-to_float(query_of(p, token)[dimension_of(p) + branch * p.heads + head])));
+  return 1 / (1 + __expf(-to_float(query_of(p, token)[D + branch * HEADS + head])));
 }
 
 // RelTemporal's features of a pair.
@@ -273,27 +293,27 @@ __device__ float inverse_root() { return rsqrtf(static_cast<float>(HEAD_DIMENSIO
 KERNEL(sum_added, Attention) {
   constexpr int columns = 32;
   __shared__ float sums[THREADS / columns][columns];
-  const int width = 2 * dimension_of(p), chunk = blockIdx.x, place = blockIdx.y * columns + threadIdx.x % columns, part = threadIdx.x / columns;
+  const int chunk = blockIdx.x, place = blockIdx.y * columns + threadIdx.x % columns, part = threadIdx.x / columns;
   const Interval added = p.added[chunk];
   float sum = 0;
-  for (int token = added.from + part; token < added.to && place < width; token += THREADS / columns)
-    sum += to_float(p.seen[static_cast<long long>(token) * width + place]);
+  for (int token = added.from + part; token < added.to && place < SeenWidth; token += THREADS / columns)
+    sum += to_float(p.seen[static_cast<long long>(token) * SeenWidth + place]);
   sums[part][threadIdx.x % columns] = sum;
   __syncthreads();
-  if (part > 0 || place >= width) return;
+  if (part > 0 || place >= SeenWidth) return;
   for (int other = 1; other < THREADS / columns; other++) sum += sums[other][threadIdx.x];
-  p.chunk_sums[static_cast<long long>(chunk) * width + place] = sum;
+  p.chunk_sums[static_cast<long long>(chunk) * SeenWidth + place] = sum;
 }
 
 // Makes these the means of whole chunks: a block for each request and so many numbers of a row.
 KERNEL(finish_means, Attention) {
-  const int width = 2 * dimension_of(p), place = blockIdx.y * THREADS + threadIdx.x;
-  if (place >= width) return;
+  const int place = blockIdx.y * THREADS + threadIdx.x;
+  if (place >= SeenWidth) return;
   const Interval chunks = p.request_chunks[blockIdx.x];
   float sum = 0;
   for (int chunk = chunks.from; chunk < chunks.to; chunk++) {
     const Interval all = p.chunks[chunk];
-    const long long at = static_cast<long long>(chunk) * width + place;
+    const long long at = static_cast<long long>(chunk) * SeenWidth + place;
     // One that begins where it has something added grew out of none.
     sum = (p.added[chunk].from == all.from ? 0 : sum) + p.chunk_sums[at];
     store(p.chunk_means + at, sum / (all.to - all.from));
@@ -302,27 +322,37 @@ KERNEL(finish_means, Attention) {
 
 // --- forward --------------------------------------------------------------------------------------------------------------------------------
 
-// The keys of a tile's columns, their values and their times, from one key on.
-__device__ void load_keys(const Attention& p, int branch, Interval keys, int head, float* key_matrix, float* value_matrix, Moment* moments) {
-  const int count = min(TileColumns, keys.to - keys.from), d = dimension_of(p);
-  load(key_matrix, TileColumns, count, 1, [&](int column) { return key_of(p, branch, keys.from + column, head); });
-  load(value_matrix, TileColumns, count, 1, [&](int column) { return key_of(p, branch, keys.from + column, head) + d; });
-  for (int column = threadIdx.x; column < count; column += THREADS) moments[column] = moment_of(p, token_of(p, branch, keys.from + column));
+// A block's keys: where each begins, and its time.
+struct Key {
+  const Number* start;
+  Moment moment;
+};
+
+// The keys of a tile's columns, their values and their times, from one key on. For all threads of a block.
+__device__ void load_keys(const Attention& p, int branch, Interval keys, int head, float* key_matrix, float* value_matrix, Key* columns) {
+  const int count = min(TileColumns, keys.to - keys.from);
+  for (int column = threadIdx.x; column < count; column += THREADS)
+    columns[column] = {key_of(p, branch, keys.from + column, head), moment_of(p, token_of(p, branch, keys.from + column))};
+  __syncthreads();
+  load<SeenWidth>(key_matrix, TileColumns, count, 1, [&](int column) { return columns[column].start; });
+  load<SeenWidth>(value_matrix, TileColumns, count, 1, [&](int column) { return columns[column].start + D; });
+  __syncthreads();
 }
 
 __device__ void load_query_rows(const Attention& p, Interval queries, int head, float* matrix, Moment* moments) {
-  load(matrix, TileRows, queries.to - queries.from, inverse_root(), [&](int row) { return query_of(p, queries.from + row) + head * HEAD_DIMENSION; });
+  load<AskedWidth>(matrix, TileRows, queries.to - queries.from, inverse_root(), [&](int row) { return query_of(p, queries.from + row) + head * HEAD_DIMENSION; });
   for (int row = threadIdx.x; row < queries.to - queries.from; row += THREADS) moments[row] = moment_of(p, queries.from + row);
 }
 
 // A block for each tile of queries and each head.
 KERNEL(attend, Attention) {
   extern __shared__ float4 memory[];
-  __shared__ Moment query_moments[TileRows], key_moments[TileColumns];
+  __shared__ Moment query_moments[TileRows];
+  __shared__ Key columns[TileColumns];
   __shared__ Interval seen[TileRows];
   __shared__ int bounds[2];
-  float* shared = reinterpret_cast<float*>(memory);
-  float *asked = row_matrix(shared, 0), *keys = column_matrix(shared, 0), *values = column_matrix(shared, 1), *weights = weight_matrix(shared, 0);
+  float* left = reinterpret_cast<float*>(memory);
+  float *asked = take_rows(left), *keys = take_columns(left), *values = take_columns(left), *weights = take_weights(left);
   const Interval queries = p.query_tiles[blockIdx.x];
   const int head = blockIdx.y;
   const Coefficients coefficients = coefficients_of(p, head);
@@ -343,8 +373,7 @@ KERNEL(attend, Attention) {
     for (int kind = 0; kind < Kinds; kind++) {
       const Interval all = find_seen(p, queries, branch, kind, seen, bounds);
       for (int first = all.from; first < all.to; first += TileColumns) {
-        load_keys(p, branch, {first, all.to}, head, keys, values, key_moments);
-        __syncthreads();
+        load_keys(p, branch, {first, all.to}, head, keys, values, columns);
         float logits[ROWS][COLUMNS];
         multiply(asked, keys, logits);
 #pragma unroll
@@ -355,7 +384,7 @@ KERNEL(attend, Attention) {
           for (int j = 0; j < COLUMNS; j++) {
             const int column = column_of(j);
             const bool is_seen = seen[row].has(first + column);
-            logits[i][j] = is_seen ? logits[i][j] + bias_of(coefficients, features_of(p, query_moments[row], key_moments[column])) : -INFINITY;
+            logits[i][j] = is_seen ? logits[i][j] + bias_of(coefficients, features_of(p, query_moments[row], columns[column].moment)) : -INFINITY;
             largest = fmaxf(largest, logits[i][j]);
           }
           largest = row_maximum(largest);
@@ -397,7 +426,7 @@ KERNEL(attend, Attention) {
 #pragma unroll
   for (int i = 0; i < ROWS; i++) {
     const int query = queries.from + row_of(i);
-    if (query < queries.to) store_row(total[i], 1, p.output + static_cast<long long>(query - p.first_query) * dimension_of(p) + head * HEAD_DIMENSION);
+    if (query < queries.to) store_row(total[i], 1, p.output + static_cast<long long>(query - p.first_query) * D + head * HEAD_DIMENSION);
   }
 }
 
@@ -409,19 +438,19 @@ KERNEL(attend, Attention) {
 // Gradients of queries and gates, and each block's share of those of the coefficients: a block for each tile of queries and each head.
 KERNEL(differentiate_queries, Attention) {
   extern __shared__ float4 memory[];
-  __shared__ Moment query_moments[TileRows], key_moments[TileColumns];
+  __shared__ Moment query_moments[TileRows];
+  __shared__ Key columns[TileColumns];
   __shared__ Interval seen[TileRows];
   __shared__ int bounds[2];
   __shared__ float shares[THREADS / Lanes][3];
-  float* shared = reinterpret_cast<float*>(memory);
-  float *asked = row_matrix(shared, 0), *given = row_matrix(shared, 1), *keys = column_matrix(shared, 0), *values = column_matrix(shared, 1);
-  float* slopes = weight_matrix(shared, 0);
+  float* left = reinterpret_cast<float*>(memory);
+  float *asked = take_rows(left), *given = take_rows(left), *keys = take_columns(left), *values = take_columns(left), *slopes = take_weights(left);
   const Interval queries = p.query_tiles[blockIdx.x];
-  const int head = blockIdx.y, d = dimension_of(p);
+  const int head = blockIdx.y;
   const Coefficients coefficients = coefficients_of(p, head);
   load_query_rows(p, queries, head, asked, query_moments);
-  load(given, TileRows, queries.to - queries.from, 1,
-       [&](int row) { return p.output_gradient + static_cast<long long>(queries.from + row - p.first_query) * d + head * HEAD_DIMENSION; });
+  load<D>(given, TileRows, queries.to - queries.from, 1,
+       [&](int row) { return p.output_gradient + static_cast<long long>(queries.from + row - p.first_query) * D + head * HEAD_DIMENSION; });
 
   __syncthreads();
   float4 total[ROWS][Vectors];
@@ -442,13 +471,12 @@ KERNEL(differentiate_queries, Attention) {
       delta[i] = row_sum(product);
       if (lane() > 0 || !is_query) continue;
       p.gate_gradients[statistic_of(p, query, head, branch)] = delta[i];
-      store(p.asked_gradient + (query_of(p, query) - p.asked) + d + branch * p.heads + head, delta[i] * gate[i] * (1 - gate[i]));
+      store(p.asked_gradient + (query_of(p, query) - p.asked) + D + branch * HEADS + head, delta[i] * gate[i] * (1 - gate[i]));
     }
     for (int kind = 0; kind < Kinds && is_there; kind++) {
       const Interval all = find_seen(p, queries, branch, kind, seen, bounds);
       for (int first = all.from; first < all.to; first += TileColumns) {
-        load_keys(p, branch, {first, all.to}, head, keys, values, key_moments);
-        __syncthreads();
+        load_keys(p, branch, {first, all.to}, head, keys, values, columns);
         float logits[ROWS][COLUMNS], gradients[ROWS][COLUMNS];
         multiply(asked, keys, logits);
         multiply(given, values, gradients);
@@ -460,7 +488,7 @@ KERNEL(differentiate_queries, Attention) {
             const int column = column_of(j);
             float slope = 0;
             if (seen[row].has(first + column)) {
-              const Features f = features_of(p, query_moments[row], key_moments[column]);
+              const Features f = features_of(p, query_moments[row], columns[column].moment);
               slope = gate[i] * __expf(logits[i][j] + bias_of(coefficients, f) - log_sum[i]) * (gradients[i][j] - delta[i]);
               share = {fmaf(slope, f.log, share.log), fmaf(slope, f.hour, share.hour), fmaf(slope, f.weekend, share.weekend)};
             }
@@ -485,7 +513,7 @@ KERNEL(differentiate_queries, Attention) {
   if (threadIdx.x >= 3) return;
   float sum = 0;
   for (int other = 0; other < THREADS / Lanes; other++) sum += shares[other][threadIdx.x];
-  p.coefficient_gradients[(blockIdx.x * p.heads + head) * 3 + threadIdx.x] = sum;
+  p.coefficient_gradients[(blockIdx.x * HEADS + head) * 3 + threadIdx.x] = sum;
 }
 
 // Gradients of keys and values as each branch sees them: a block for each tile of keys and each head.
@@ -494,14 +522,14 @@ KERNEL(differentiate_keys, Attention) {
   __shared__ Moment key_moments[TileRows], query_moments[TileColumns];
   __shared__ Interval seen[TileColumns][Kinds];
   __shared__ float log_sums[TileColumns], deltas[TileColumns], gates[TileColumns];
-  float* shared = reinterpret_cast<float*>(memory);
-  float *keys = row_matrix(shared, 0), *values = row_matrix(shared, 1), *asked = column_matrix(shared, 0), *given = column_matrix(shared, 1);
-  float *weights = weight_matrix(shared, 0), *slopes = weight_matrix(shared, 1);
+  float* left = reinterpret_cast<float*>(memory);
+  float *keys = take_rows(left), *values = take_rows(left), *asked = take_columns(left), *given = take_columns(left);
+  float *weights = take_weights(left), *slopes = take_weights(left);
   const KeyTile tile = p.key_tiles[blockIdx.x];
-  const int head = blockIdx.y, d = dimension_of(p), count = tile.keys.to - tile.keys.from;
+  const int head = blockIdx.y, count = tile.keys.to - tile.keys.from;
   const Coefficients coefficients = coefficients_of(p, head);
-  load(keys, TileRows, count, 1, [&](int row) { return key_of(p, tile.branch, tile.keys.from + row, head); });
-  load(values, TileRows, count, 1, [&](int row) { return key_of(p, tile.branch, tile.keys.from + row, head) + d; });
+  load<SeenWidth>(keys, TileRows, count, 1, [&](int row) { return key_of(p, tile.branch, tile.keys.from + row, head); });
+  load<SeenWidth>(values, TileRows, count, 1, [&](int row) { return key_of(p, tile.branch, tile.keys.from + row, head) + D; });
   for (int row = threadIdx.x; row < count; row += THREADS) key_moments[row] = moment_of(p, token_of(p, tile.branch, tile.keys.from + row));
 
   float4 key_sum[ROWS][Vectors], value_sum[ROWS][Vectors];
@@ -513,9 +541,9 @@ KERNEL(differentiate_keys, Attention) {
     for (int first = queries.from; first < queries.to && is_there; first += TileColumns) {
       const int columns = min(TileColumns, queries.to - first);
       __syncthreads();
-      load(asked, TileColumns, columns, inverse_root(), [&](int column) { return query_of(p, first + column) + head * HEAD_DIMENSION; });
-      load(given, TileColumns, columns, 1,
-           [&](int column) { return p.output_gradient + static_cast<long long>(first + column - p.first_query) * d + head * HEAD_DIMENSION; });
+      load<AskedWidth>(asked, TileColumns, columns, inverse_root(), [&](int column) { return query_of(p, first + column) + head * HEAD_DIMENSION; });
+      load<D>(given, TileColumns, columns, 1,
+           [&](int column) { return p.output_gradient + static_cast<long long>(first + column - p.first_query) * D + head * HEAD_DIMENSION; });
       for (int column = threadIdx.x; column < TileColumns; column += THREADS) {
         const int query = first + column;
         for (int kind = 0; kind < Kinds; kind++) seen[column][kind] = column < columns ? sees(p, query, tile.branch, kind) : Interval{0, 0};
@@ -557,23 +585,23 @@ KERNEL(differentiate_keys, Attention) {
   for (int i = 0; i < ROWS; i++) {
     const int key = tile.keys.from + row_of(i);
     if (key >= tile.keys.to) continue;
-    float* row = tile.branch == Local ? p.token_gradients + static_cast<long long>(key) * 2 * d
-        : p.column_gradients + (tile.split * column_count + (tile.branch == Transition ? p.chunk_count : 0) + key) * 2 * d;
+    float* row = tile.branch == Local ? p.token_gradients + static_cast<long long>(key) * SeenWidth
+        : p.column_gradients + (tile.split * column_count + (tile.branch == Transition ? p.chunk_count : 0) + key) * SeenWidth;
     store_row(key_sum[i], 1, row + head * HEAD_DIMENSION);
-    store_row(value_sum[i], 1, row + d + head * HEAD_DIMENSION);
+    store_row(value_sum[i], 1, row + D + head * HEAD_DIMENSION);
   }
 }
 
 // Of each chunk, makes of the first split's gradients what each behavior that it has beyond the chunk before it gets: from it, and from those that grew out of it. A block for
 // each request and so many numbers of a row.
 KERNEL(spread_chunks, Attention) {
-  const int width = 2 * dimension_of(p), place = blockIdx.y * THREADS + threadIdx.x;
-  if (place >= width) return;
-  const long long split_size = static_cast<long long>(p.chunk_count + p.transition_count) * width;
+  const int place = blockIdx.y * THREADS + threadIdx.x;
+  if (place >= SeenWidth) return;
+  const long long split_size = static_cast<long long>(p.chunk_count + p.transition_count) * SeenWidth;
   const Interval chunks = p.request_chunks[blockIdx.x];
   float sum = 0;
   for (int chunk = chunks.to - 1; chunk >= chunks.from; chunk--) {
-    float* gradients = p.column_gradients + static_cast<long long>(chunk) * width + place;
+    float* gradients = p.column_gradients + static_cast<long long>(chunk) * SeenWidth + place;
     float gradient = 0;
     for (int split = 0; split < p.splits; split++) gradient += gradients[split * split_size];
     sum += gradient / (p.chunks[chunk].to - p.chunks[chunk].from);
@@ -584,13 +612,13 @@ KERNEL(spread_chunks, Attention) {
 
 // The gradients of tokens' keys and values: a block for each token and so many numbers of a row.
 KERNEL(collect_gradients, Attention) {
-  const int width = 2 * dimension_of(p), token = blockIdx.x, place = blockIdx.y * THREADS + threadIdx.x;
-  if (place >= width) return;
-  const long long split_size = static_cast<long long>(p.chunk_count + p.transition_count) * width;
-  float sum = p.token_gradients[static_cast<long long>(token) * width + place];
+  const int token = blockIdx.x, place = blockIdx.y * THREADS + threadIdx.x;
+  if (place >= SeenWidth) return;
+  const long long split_size = static_cast<long long>(p.chunk_count + p.transition_count) * SeenWidth;
+  float sum = p.token_gradients[static_cast<long long>(token) * SeenWidth + place];
   for (int use = p.first_use[token]; use < p.first_use[token + 1]; use++) {
     const int column = p.uses[use], splits = column < p.chunk_count ? 1 : p.splits;
-    for (int split = 0; split < splits; split++) sum += p.column_gradients[split * split_size + static_cast<long long>(column) * width + place];
+    for (int split = 0; split < splits; split++) sum += p.column_gradients[split * split_size + static_cast<long long>(column) * SeenWidth + place];
   }
-  store(p.seen_gradient + static_cast<long long>(token) * width + place, sum);
+  store(p.seen_gradient + static_cast<long long>(token) * SeenWidth + place, sum);
 }

@@ -115,14 +115,17 @@ internal sealed class EvoAttentionPlan : BatchPlan
     }
 
     /// <summary>The same for a GPU's kernels, on the device of the tokens; it is there if it has been sent, and made if not.</summary>
-    public EvoAttentionTiles TilesFor(Tensor tokens) => _tiles ??= EvoAttentionTiles.Create(this, tokens.device);
+    public EvoAttentionTiles TilesFor(Tensor tokens) => _tiles ??= EvoAttentionTiles.Create(this, TileOn(CudaKernels.Of(tokens)!)!.Value, tokens.device);
 
     /// <inheritdoc/>
     public override void SendTo(Device device)
     {
-        if (device.type == DeviceType.CUDA && CudaKernels.OfGpu(device.index).Kernels is not null)
-            _tiles = EvoAttentionTiles.Create(this, device);
+        if (device.type == DeviceType.CUDA && CudaKernels.OfGpu(device.index).Kernels is { } kernels && TileOn(kernels) is { } tile)
+            _tiles = EvoAttentionTiles.Create(this, tile, device);
     }
+
+    private CudaEvoAttention.Tile? TileOn(CudaKernels kernels)
+        => CudaEvoAttention.Tile.For(Options.ModelDimension / Options.NumberOfHeads, kernels.SharedBytesOfBlock);
 
     /// <inheritdoc/>
     public override void Dispose() => _tiles?.Dispose();

@@ -19,11 +19,13 @@ internal sealed class EvoAttentionTiles : IDisposable
     private const int Global = 0, Transition = 1, Local = 2;
 
     private readonly int[] _firsts;
+    private readonly nint _integers;
 
     private EvoAttentionTiles(Builder built, Device device)
     {
         _firsts = built.Firsts.ToArray();
         Integers = OnDevice(tensor(built.Integers.ToArray()));
+        _integers = DeviceMemory.AddressOf(Integers);
         Seconds = OnDevice(tensor(built.Plan.Times.AsSpan(0, built.Plan.TokenCount).ToArray()));
         Moments = OnDevice(tensor(built.Moments));
         (QueryTileCount, BehaviorTileCount, KeyTileCount) = (built.QueryTiles.Count, built.BehaviorTileCount, built.KeyTiles.Count);
@@ -52,15 +54,16 @@ internal sealed class EvoAttentionTiles : IDisposable
     public int TransitionCount { get; }
 
     /// <param name="plan">The plan.</param>
+    /// <param name="tile">What a block computes at a time.</param>
     /// <param name="device">Where the tensors go.</param>
-    public static EvoAttentionTiles Create(EvoAttentionPlan plan, Device device)
+    public static EvoAttentionTiles Create(EvoAttentionPlan plan, CudaEvoAttention.Tile tile, Device device)
     {
         using DisposeScope scope = NewDisposeScope();
-        return new(new Builder(plan, CudaEvoAttention.TileRowsOf(plan.Options.ModelDimension / plan.Options.NumberOfHeads)), device);
+        return new(new Builder(plan, tile.Rows), device);
     }
 
     /// <summary>The address of a list.</summary>
-    public nint AddressOf(List list) => DeviceMemory.AddressOf(Integers) + _firsts[(int)list] * sizeof(int);
+    public nint AddressOf(List list) => _integers + _firsts[(int)list] * sizeof(int);
 
     public void Dispose()
     {

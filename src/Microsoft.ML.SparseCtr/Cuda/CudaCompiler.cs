@@ -41,11 +41,13 @@ internal sealed unsafe class CudaCompiler
     /// <param name="fileName">What messages call it.</param>
     /// <param name="architecture">Such as 90 for sm_90.</param>
     /// <param name="constants">What names stand for.</param>
-    /// <exception cref="InvalidOperationException">It does not compile: the message holds the compiler's.</exception>
+    /// <exception cref="InvalidOperationException">It does not compile, and the message holds the compiler's; or the architecture is too old.</exception>
     public byte[] Compile(string source, string fileName, int architecture, IEnumerable<(string Name, object Value)> constants)
     {
+        if (_architectures.Min() > architecture)
+            throw new InvalidOperationException($"NVRTC compiles for sm_{_architectures.Min()} and newer architectures, not for sm_{architecture}");
         bool isKnown = _architectures.Contains(architecture);
-        string target = isKnown ? $"sm_{architecture}" : $"compute_{_architectures.Where(known => known < architecture).DefaultIfEmpty().Max()}";
+        string target = isKnown ? $"sm_{architecture}" : $"compute_{_architectures.Where(known => known < architecture).Max()}";
         string[] options = [$"--gpu-architecture={target}", "--std=c++17", .. constants.Select(constant => $"-D{constant.Name}={constant.Value}")];
 
         nint program;

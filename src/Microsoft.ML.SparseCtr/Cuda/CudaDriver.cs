@@ -5,11 +5,8 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>What kernels need of the driver of NVIDIA's GPUs, by the names of its API (CUDA Driver API).</summary>
 internal sealed unsafe class CudaDriver
 {
-    private const int ComputeCapabilityMajor = 75, ComputeCapabilityMinor = 76;
+    private const int ComputeCapabilityMajor = 75, ComputeCapabilityMinor = 76, MaxSharedMemoryPerBlockOptin = 97;
     private const int MaxDynamicSharedSizeBytes = 8;
-
-    /// <summary>Dynamic shared memory that a block gets without being allowed more.</summary>
-    private const int SharedBytesUnasked = 48 << 10;
 
     private readonly delegate* unmanaged<int, byte**, int> _getErrorString;
     private readonly delegate* unmanaged<int*, int, int> _deviceGet;
@@ -42,13 +39,17 @@ internal sealed unsafe class CudaDriver
     }
 
     /// <summary>Such as 90 for compute capability 9.0, sm_90.</summary>
-    public int ArchitectureOf(int gpu)
+    public int ArchitectureOf(int gpu) => 10 * AttributeOf(gpu, ComputeCapabilityMajor) + AttributeOf(gpu, ComputeCapabilityMinor);
+
+    /// <summary>Shared memory that a block may have at most: what kernels declare, and what launches give.</summary>
+    public int SharedBytesOfBlock(int gpu) => AttributeOf(gpu, MaxSharedMemoryPerBlockOptin);
+
+    private int AttributeOf(int gpu, int attribute)
     {
-        int device, major, minor;
+        int device, value;
         Check(_deviceGet(&device, gpu), "cuDeviceGet");
-        Check(_deviceGetAttribute(&major, ComputeCapabilityMajor, device), "cuDeviceGetAttribute");
-        Check(_deviceGetAttribute(&minor, ComputeCapabilityMinor, device), "cuDeviceGetAttribute");
-        return 10 * major + minor;
+        Check(_deviceGetAttribute(&value, attribute, device), "cuDeviceGetAttribute");
+        return value;
     }
 
     /// <summary>The context in which libtorch has its memory on a GPU: the primary one, which CUDA's runtime uses.</summary>
@@ -80,20 +81,22 @@ internal sealed unsafe class CudaDriver
     }
 
     /// <summary>A kernel of a module.</summary>
-    public nint FunctionOf(nint module, string name)
+    /// <param name="module">The module.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="sharedBytes">Shared memory that its launches give to each block: whatever is more than 48 KB, with what it declares, has to be allowed.</param>
+    public nint FunctionOf(nint module, string name, int sharedBytes)
     {
         nint function, nativeName = Marshal.StringToCoTaskMemUTF8(name);
         int result = _moduleGetFunction(&function, module, (byte*)nativeName);
         Marshal.FreeCoTaskMem(nativeName);
         Check(result, "cuModuleGetFunction");
+        Check(_functionSetAttribute(function, MaxDynamicSharedSizeBytes, sharedBytes), "cuFuncSetAttribute");
         return function;
     }
 
     /// <summary>Starts a kernel that takes one structure, on the thread's default stream: the one that libtorch uses where nobody gave it another.</summary>
     public void Launch<T>(nint function, (int X, int Y, int Z) grid, int threads, int sharedBytes, in T parameters) where T : unmanaged
     {
-        if (sharedBytes > SharedBytesUnasked)
-            Check(_functionSetAttribute(function, MaxDynamicSharedSizeBytes, sharedBytes), "cuFuncSetAttribute");
         fixed (T* structure = &parameters)
         {
             void* argument = structure;
@@ -103,6 +106,7 @@ internal sealed unsafe class CudaDriver
         }
     }
 
+    /// <exception cref="ExternalException">It failed: an error such as libtorch's own.</exception>
     private void Check(int result, string function)
     {
         if (result == 0)

@@ -27,7 +27,11 @@ internal sealed class CudaKernels
     {
         (_driver, _compiler) = (driver, compiler);
         (_architecture, _context) = (driver.ArchitectureOf(gpu), driver.PrimaryContextOf(gpu));
+        SharedBytesOfBlock = driver.SharedBytesOfBlock(gpu);
     }
+
+    /// <summary>Shared memory that a block may have at most.</summary>
+    public int SharedBytesOfBlock { get; }
 
     /// <summary>The kernels of the GPU that a tensor is on; null where it is on none, or kernels cannot be had there.</summary>
     public static CudaKernels? Of(Tensor tensor) => tensor.device_type == DeviceType.CUDA ? OfGpu(tensor.device_index).Kernels : s_emulated;
@@ -37,9 +41,11 @@ internal sealed class CudaKernels
     {
         try
         {
-            return (new CudaKernels(new CudaDriver(LoadFirst("CUDA's driver", DriverNames)), LoadCompiler(), gpu), null);
+            var driver = new CudaDriver(LoadDriver());
+            CudaCompiler compiler = LoadCompiler(driver.ArchitectureOf(gpu));
+            return (new CudaKernels(driver, compiler, gpu), null);
         }
-        catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or ExternalException)
+        catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException or ExternalException)
         {
             return (null, failure.Message);
         }
@@ -72,7 +78,7 @@ internal sealed class CudaKernels
         try
         {
             nint module = _modules.GetOrAdd(program.Key, _ => _driver.LoadModule(ImageOf(program)));
-            nint function = _functions.GetOrAdd((module, name), key => _driver.FunctionOf(key.Module, key.Name));
+            nint function = _functions.GetOrAdd((module, name), key => _driver.FunctionOf(key.Module, key.Name, sharedBytes));
             _driver.Launch(function, grid, program.Threads, sharedBytes, parameters);
         }
         finally
@@ -86,32 +92,45 @@ internal sealed class CudaKernels
 
     // --- libraries -------------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The compiler that there is on this machine, which need not have a GPU.</summary>
+    /// <summary>The compiler that there is on this machine, which need not have a GPU: the first that compiles for an architecture, as what it needs may not be there.</summary>
     /// <exception cref="DllNotFoundException">There is none.</exception>
-    public static CudaCompiler LoadCompiler() => new(LoadFirst("NVRTC", CompilerNames()));
-
-    private static string[] DriverNames => OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1"];
-
-    /// <summary>The NVRTC that lies beside libtorch, under a name of the package's own, and those of a CUDA that is installed.</summary>
-    private static IEnumerable<string> CompilerNames()
+    public static CudaCompiler LoadCompiler(int architecture)
     {
-        string pattern = OperatingSystem.IsWindows() ? "nvrtc64_*.dll" : "libnvrtc*.so*";
-        IEnumerable<string> folders = Process.GetCurrentProcess().Modules.Cast<ProcessModule>()
-            .Where(module => module.ModuleName.Contains("torch_cuda", StringComparison.Ordinal)).Select(module => Path.GetDirectoryName(module.FileName)!);
-        IEnumerable<string> beside = folders.Distinct().SelectMany(folder => Directory.EnumerateFiles(folder, pattern))
-            .Where(file => !Path.GetFileName(file).Contains("builtins", StringComparison.Ordinal) && !Path.GetFileName(file).Contains(".alt", StringComparison.Ordinal));
-        return OperatingSystem.IsWindows()
-            ? [.. beside, "nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"]
-            : [.. beside, "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"];
+        string[] besideLibTorch = LibTorchFolders().SelectMany(folder => Directory.EnumerateFiles(folder, OperatingSystem.IsWindows() ? "nvrtc*.dll" : "libnvrtc*.so*")).ToArray();
+        // NVRTC opens another library, its "builtins", by the name that this has for NVIDIA. In libtorch's packages its file has another one, but once it is loaded it is found.
+        foreach (string builtins in besideLibTorch.Where(IsBuiltins))
+            NativeLibrary.TryLoad(builtins, out _);
+
+        var problems = new List<string>();
+        foreach (string name in besideLibTorch.Where(file => !IsBuiltins(file) && !Path.GetFileName(file).Contains(".alt", StringComparison.Ordinal)).Concat(InstalledCompilers))
+        {
+            try
+            {
+                var compiler = new CudaCompiler(NativeLibrary.Load(name));
+                compiler.Compile("", "nothing.cu", architecture, []);
+                return compiler;
+            }
+            catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
+            {
+                problems.Add(failure is DllNotFoundException ? $"{name} was not found" : $"{name}: {failure.Message}");
+            }
+        }
+        throw new DllNotFoundException($"No NVRTC compiles for sm_{architecture}: {string.Join("; ", problems)}.");
+
+        static bool IsBuiltins(string file) => Path.GetFileName(file).Contains("builtins", StringComparison.Ordinal);
     }
 
-    private static nint LoadFirst(string what, IEnumerable<string> names)
+    /// <summary>Those of a CUDA that is installed.</summary>
+    private static string[] InstalledCompilers => OperatingSystem.IsWindows()
+        ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"]
+        : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"];
+
+    private static IEnumerable<string> LibTorchFolders() => Process.GetCurrentProcess().Modules.Cast<ProcessModule>()
+        .Where(module => module.ModuleName.Contains("torch_cuda", StringComparison.Ordinal)).Select(module => Path.GetDirectoryName(module.FileName)!).Distinct();
+
+    private static nint LoadDriver()
     {
-        foreach (string name in names)
-        {
-            if (NativeLibrary.TryLoad(name, out nint library))
-                return library;
-        }
-        throw new DllNotFoundException($"{what} was not found: looked for {string.Join(", ", names)}.");
+        string name = OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1";
+        return NativeLibrary.TryLoad(name, out nint library) ? library : throw new DllNotFoundException($"CUDA's driver, {name}, was not found.");
     }
 }

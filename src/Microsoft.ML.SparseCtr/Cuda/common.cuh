@@ -18,6 +18,14 @@ __device__ __forceinline__ float to_float(float value) { return value; }
 
 __device__ __forceinline__ float to_float(bfloat16 value) { return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
 
+// Four numbers, which lie as those of a float4 or a uint2 would.
+__device__ __forceinline__ float4 read_four(const float* from) { return *reinterpret_cast<const float4*>(from); }
+
+__device__ __forceinline__ float4 read_four(const bfloat16* from) {
+  const uint2 pairs = *reinterpret_cast<const uint2*>(from);
+  return make_float4(__uint_as_float(pairs.x << 16), __uint_as_float(pairs.x & 0xffff0000), __uint_as_float(pairs.y << 16), __uint_as_float(pairs.y & 0xffff0000));
+}
+
 __device__ __forceinline__ void store(float* to, float value) { *to = value; }
 
 // Rounds to the nearest, ties to even; what is not a number stays none.

@@ -18,9 +18,10 @@ public class CudaCompilerTests
 
     private static readonly Dictionary<string, CudaProgram> s_programs = new()
     {
-        ["attention of heads of 64"] = CudaEvoAttention.ProgramFor(64, float32),
-        ["attention of heads of 128 in bfloat16"] = CudaEvoAttention.ProgramFor(128, bfloat16),
-        ["attention of heads of 256"] = CudaEvoAttention.ProgramFor(256, float32),
+        ["attention of heads of 17"] = CudaEvoAttention.ProgramFor(3, new(17, 4, 4), float32),
+        ["attention of heads of 64"] = CudaEvoAttention.ProgramFor(8, new(64, 4, 4), float32),
+        ["attention of heads of 128 in bfloat16"] = CudaEvoAttention.ProgramFor(2, new(128, 2, 4), bfloat16),
+        ["attention of heads of 256"] = CudaEvoAttention.ProgramFor(1, new(256, 1, 2), float32),
         ["RmsNorm"] = CudaRmsNorm.ProgramFor(256, float32, float32),
         ["RmsNorm to bfloat16"] = CudaRmsNorm.ProgramFor(96, float32, bfloat16),
         ["SwiGlu"] = CudaSwiGlu.ProgramFor(float32),
@@ -59,7 +60,7 @@ public class CudaCompilerTests
     {
         try
         {
-            return CudaKernels.LoadCompiler();
+            return CudaKernels.LoadCompiler(architecture: 80);
         }
         catch (DllNotFoundException missing)
         {

@@ -81,6 +81,21 @@ public sealed class EmulatedEvoAttentionTests : CudaEvoAttentionTests, IDisposab
         Assert.Equal(3, plan.TilesFor(zeros(1)).Splits);
     }
 
+    /// <summary>Of compute capability 6.0, 7.5, 8.9, 8.0 and 9.0.</summary>
+    [Theory]
+    [InlineData(48, 64, 2, 4)]
+    [InlineData(64, 16, 4, 4)]
+    [InlineData(64, 64, 2, 4)]
+    [InlineData(64, 128, 1, 2)]
+    [InlineData(99, 64, 4, 4)]
+    [InlineData(163, 128, 2, 4)]
+    [InlineData(227, 256, 1, 2)]
+    public void Tiles_are_as_large_as_a_GPUs_shared_memory_lets_them_be(int kilobytes, int headDimension, int threadRows, int threadColumns)
+        => Assert.Equal(new CudaEvoAttention.Tile(headDimension, threadRows, threadColumns), CudaEvoAttention.Tile.For(headDimension, kilobytes << 10));
+
+    [Fact]
+    public void Where_no_tile_fits_there_are_no_kernels() => Assert.Null(CudaEvoAttention.Tile.For(256, 64 << 10));
+
     [SkippableFact]
     public void Heads_of_any_dimension_up_to_256_run_as_kernels_and_others_as_operators()
     {

@@ -5,7 +5,7 @@ namespace Microsoft.ML.SparseCtr.Tests;
 
 public class OutOfMemoryTests
 {
-    /// <summary>As libtorch 1.13 to 2.x says it, on a GPU, on the CPU and on the CPU of Windows.</summary>
+    /// <summary>As libtorch 1.13 to 2.x says it, on a GPU, on the CPU and on the CPU of Windows, and CUDA's driver to the kernels of this library.</summary>
     [Theory]
     [InlineData("CUDA out of memory. Tried to allocate 36.00 MiB (GPU 0; 7.93 GiB total capacity; 130.35 MiB already allocated; 47.06 MiB free)")]
     [InlineData("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which 8.12 GiB is free.")]
@@ -13,6 +13,7 @@ public class OutOfMemoryTests
     [InlineData("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")]
     [InlineData("[enforce fail at alloc_cpu.cpp:75] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 256 bytes.")]
     [InlineData("[enforce fail at alloc_cpu.cpp:114] data. DefaultCPUAllocator: not enough memory: you tried to allocate 256 bytes.")]
+    [InlineData("CUDA: cuLaunchKernel failed with error 2: out of memory.")]
     public void What_libtorch_says_of_memory_is_understood(string message)
     {
         Assert.True(OutOfMemory.IsReasonOf(new ExternalException(message)));

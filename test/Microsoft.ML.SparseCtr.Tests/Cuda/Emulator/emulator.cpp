@@ -53,7 +53,7 @@ struct Function {
   std::string name;
   const emulator::Kernel* kernel;
   const struct Module* module;
-  unsigned max_shared_bytes = 48 * 1024;
+  long max_shared_bytes;  // dynamic
 };
 
 struct Module {
@@ -218,16 +218,18 @@ CUresult cuModuleUnload(Module* module) {
 CUresult cuModuleGetFunction(Function** function, Module* module, const char* name) {
   const void* kernel = dlsym(module->library, (std::string(name) + "_kernel").c_str());
   if (!kernel) return fail(CUDA_ERROR_NOT_FOUND, "the module has no kernel '", name, "'");
+  // What a block has of its own counts too: here, what all kernels of a module declare.
+  const long unasked = 48 * 1024 - static_cast<long>(module->static_shared_bytes);
   static std::mutex functions;
   const std::lock_guard<std::mutex> lock(functions);
-  *function = &module->functions.try_emplace(name, Function{name, static_cast<const emulator::Kernel*>(kernel), module}).first->second;
+  *function = &module->functions.try_emplace(name, Function{name, static_cast<const emulator::Kernel*>(kernel), module, unasked}).first->second;
   return CUDA_SUCCESS;
 }
 
 CUresult cuFuncSetAttribute(Function* function, int attribute, int value) {
   constexpr int max_dynamic_shared_bytes = 8;
   if (attribute != max_dynamic_shared_bytes) return fail(CUDA_ERROR_INVALID_VALUE, "function attribute ", attribute, " is not emulated");
-  if (value < 0 || value > static_cast<int>(emulator::max_shared_bytes))
+  if (value < 0 || value + function->module->static_shared_bytes > emulator::max_shared_bytes)
     return fail(CUDA_ERROR_INVALID_VALUE, "a block cannot have ", value, " bytes of dynamic shared memory");
   function->max_shared_bytes = value;
   return CUDA_SUCCESS;
@@ -244,7 +246,7 @@ CUresult cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, un
     return refuse(CUDA_ERROR_INVALID_VALUE, "a block of ", block_x, " by ", block_y, " by ", block_z, " threads");
   if (threads > function->kernel->max_threads)
     return refuse(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, threads, " threads; __launch_bounds__ allows ", function->kernel->max_threads);
-  if (shared_bytes > function->max_shared_bytes)
+  if (static_cast<long>(shared_bytes) > function->max_shared_bytes)
     return refuse(CUDA_ERROR_INVALID_VALUE, shared_bytes, " bytes of dynamic shared memory; allowed are ", function->max_shared_bytes);
   const Module& module = *function->module;
   const std::string found = emulator::run({function->kernel, parameters[0], {grid_x, grid_y, grid_z}, {block_x, block_y, block_z},
