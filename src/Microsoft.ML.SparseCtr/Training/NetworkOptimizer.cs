@@ -24,6 +24,9 @@ internal sealed class NetworkOptimizer : IDisposable
     // Of every step so far.
     private readonly List<double> _learningRates = [];
 
+    // Of the current one.
+    private readonly List<Tensor> _losses = [];
+
     /// <param name="network">The network, on the device that it is trained on.</param>
     /// <param name="options">How tables are trained, weight decay and clipping.</param>
     public NetworkOptimizer(CtrNetwork network, CtrTrainerOptions options)
@@ -44,24 +47,40 @@ internal sealed class NetworkOptimizer : IDisposable
     }
 
     /// <summary>Begins a step.</summary>
-    public void ClearGradients() => _others.ClearGradients();
+    public void ClearGradients()
+    {
+        _others.ClearGradients();
+        ForgetLosses();
+    }
 
     /// <summary>Computes the gradients of a loss, and adds them to those of the step.</summary>
     public void Backward(Tensor loss)
     {
         BackwardPass.Run(loss);
+        _losses.Add(loss.detach().DetachFromDisposeScope());
         foreach (EmbeddingTable table in _tables)
             table.Optimizer!.CollectGradients();
     }
 
     /// <summary>Ends the step: updates the weights, with gradients scaled down to the norm that all of them together may have.</summary>
-    public void Step(double learningRate)
+    /// <returns>The sum of its losses.</returns>
+    public double Step(double learningRate)
     {
-        // One number is waited for, if the network is on a GPU.
         using DisposeScope scope = NewDisposeScope();
         Tensor ofTables = _tables.Select(table => table.Optimizer!.SquaredNorm()).Aggregate((sum, next) => sum + next);
-        double norm = Math.Sqrt((_others.SquaredNorm() + ofTables).item<double>());
+        Tensor squaredNorm = _others.SquaredNorm() + ofTables;
+        // To read numbers is to wait for a GPU that computes them: once for all of them, and not for what comes after.
+        double[] read = cat([squaredNorm.reshape(1), .. _losses.Select(loss => loss.to(float64).reshape(1))], 0).cpu().data<double>().ToArray();
+        ForgetLosses();
+        double norm = Math.Sqrt(read[0]);
         Update(learningRate, norm <= _gradientClipping ? 1 : _gradientClipping / norm);
+        return read[1..].Sum();
+    }
+
+    private void ForgetLosses()
+    {
+        _losses.ForEach(loss => loss.Dispose());
+        _losses.Clear();
     }
 
     private void Update(double learningRate, double scale)
@@ -103,6 +122,7 @@ internal sealed class NetworkOptimizer : IDisposable
             table.Optimizer!.Dispose();
             table.Optimizer = null;
         }
+        ForgetLosses();
         _rule.Dispose();
         _others.Dispose();
     }

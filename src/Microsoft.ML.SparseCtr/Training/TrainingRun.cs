@@ -190,20 +190,15 @@ internal sealed class TrainingRun(
         // TorchSharp gives no way to the state of a GPU's random numbers: they begin anew with one of the CPU's, whose state a checkpoint has.
         if (device.type == DeviceType.CUDA)
             cuda.manual_seed_all(randint(long.MaxValue, new long[] { 1 }).item<long>());
-        var losses = new List<Tensor>();
         optimizer.ClearGradients();
         foreach (PackedBatch part in batch)
         {
             using PackedBatch used = part;
             ChooseThreads(part);
             using DisposeScope scope = NewDisposeScope();
-            Tensor loss = nn.functional.binary_cross_entropy_with_logits(network.forward(part), part.Labels, reduction: nn.Reduction.Sum);
-            optimizer.Backward(loss / rows);
-            losses.Add(loss.detach().MoveToOuterDisposeScope());
+            optimizer.Backward(nn.functional.binary_cross_entropy_with_logits(network.forward(part), part.Labels, reduction: nn.Reduction.Sum) / rows);
         }
-        optimizer.Step(learningRate);
-        // Not before: to read a number is to wait for a GPU that computes it.
-        return losses.Sum(loss => (double)loss.item<float>());
+        return optimizer.Step(learningRate) * rows;
     }
 
     private double ValidationAuc(CtrNetwork network, IEnumerable<Request> requests)
