@@ -223,7 +223,7 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)ctx.get_data(PlanKey)!, (bool)ctx.get_data(CandidatesOnlyKey)!);
         (Tensor askedGradient, Tensor seenGradient) = (empty_like(asked), empty_like(seen));
         Tensor coefficientGradient = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients)
-            .Backward(statistics, gradient.contiguous(), askedGradient, seenGradient);
+            .Backward(statistics, Aligned(gradient.contiguous()), askedGradient, seenGradient);
 
         long d = x.shape[1];
         Tensor tokenGradient = seenGradient.mm(keyAndValue);
@@ -235,6 +235,9 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
             askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!,
         ];
     }
+
+    /// <summary>A copy where it is a part of a tensor that does not begin where kernels can read four numbers at once.</summary>
+    private static Tensor Aligned(Tensor tensor) => DeviceMemory.AddressOf(tensor) % (4 * sizeof(float)) == 0 ? tensor : tensor.clone();
 
     private static Tensor Asking(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)
         => candidatesOnly ? tokens.narrow(0, plan.BehaviorCount, plan.CandidateCount) : tokens;

@@ -322,20 +322,18 @@ KERNEL(finish_means, Attention) {
 
 // --- forward --------------------------------------------------------------------------------------------------------------------------------
 
-// A block's keys: where each begins, and its time.
-struct Key {
-  const Number* start;
-  Moment moment;
-};
-
 // The keys of a tile's columns, their values and their times, from one key on. For all threads of a block.
-__device__ void load_keys(const Attention& p, int branch, Interval keys, int head, float* key_matrix, float* value_matrix, Key* columns) {
+__device__ void load_keys(const Attention& p, int branch, Interval keys, int head, float* key_matrix, float* value_matrix, Moment* moments) {
+  // Where each begins is found once, as that of a transition is read from a list.
+  __shared__ const Number* starts[TileColumns];
   const int count = min(TileColumns, keys.to - keys.from);
-  for (int column = threadIdx.x; column < count; column += THREADS)
-    columns[column] = {key_of(p, branch, keys.from + column, head), moment_of(p, token_of(p, branch, keys.from + column))};
+  for (int column = threadIdx.x; column < count; column += THREADS) {
+    starts[column] = key_of(p, branch, keys.from + column, head);
+    moments[column] = moment_of(p, token_of(p, branch, keys.from + column));
+  }
   __syncthreads();
-  load<SeenWidth>(key_matrix, TileColumns, count, 1, [&](int column) { return columns[column].start; });
-  load<SeenWidth>(value_matrix, TileColumns, count, 1, [&](int column) { return columns[column].start + D; });
+  load<SeenWidth>(key_matrix, TileColumns, count, 1, [&](int column) { return starts[column]; });
+  load<SeenWidth>(value_matrix, TileColumns, count, 1, [&](int column) { return starts[column] + D; });
   __syncthreads();
 }
 
@@ -347,8 +345,7 @@ __device__ void load_query_rows(const Attention& p, Interval queries, int head, 
 // A block for each tile of queries and each head.
 KERNEL(attend, Attention) {
   extern __shared__ float4 memory[];
-  __shared__ Moment query_moments[TileRows];
-  __shared__ Key columns[TileColumns];
+  __shared__ Moment query_moments[TileRows], key_moments[TileColumns];
   __shared__ Interval seen[TileRows];
   __shared__ int bounds[2];
   float* left = reinterpret_cast<float*>(memory);
@@ -373,7 +370,7 @@ KERNEL(attend, Attention) {
     for (int kind = 0; kind < Kinds; kind++) {
       const Interval all = find_seen(p, queries, branch, kind, seen, bounds);
       for (int first = all.from; first < all.to; first += TileColumns) {
-        load_keys(p, branch, {first, all.to}, head, keys, values, columns);
+        load_keys(p, branch, {first, all.to}, head, keys, values, key_moments);
         float logits[ROWS][COLUMNS];
         multiply(asked, keys, logits);
 #pragma unroll
@@ -384,7 +381,7 @@ KERNEL(attend, Attention) {
           for (int j = 0; j < COLUMNS; j++) {
             const int column = column_of(j);
             const bool is_seen = seen[row].has(first + column);
-            logits[i][j] = is_seen ? logits[i][j] + bias_of(coefficients, features_of(p, query_moments[row], columns[column].moment)) : -INFINITY;
+            logits[i][j] = is_seen ? logits[i][j] + bias_of(coefficients, features_of(p, query_moments[row], key_moments[column])) : -INFINITY;
             largest = fmaxf(largest, logits[i][j]);
           }
           largest = row_maximum(largest);
@@ -438,8 +435,7 @@ KERNEL(attend, Attention) {
 // Gradients of queries and gates, and each block's share of those of the coefficients: a block for each tile of queries and each head.
 KERNEL(differentiate_queries, Attention) {
   extern __shared__ float4 memory[];
-  __shared__ Moment query_moments[TileRows];
-  __shared__ Key columns[TileColumns];
+  __shared__ Moment query_moments[TileRows], key_moments[TileColumns];
   __shared__ Interval seen[TileRows];
   __shared__ int bounds[2];
   __shared__ float shares[THREADS / Lanes][3];
@@ -476,7 +472,7 @@ KERNEL(differentiate_queries, Attention) {
     for (int kind = 0; kind < Kinds && is_there; kind++) {
       const Interval all = find_seen(p, queries, branch, kind, seen, bounds);
       for (int first = all.from; first < all.to; first += TileColumns) {
-        load_keys(p, branch, {first, all.to}, head, keys, values, columns);
+        load_keys(p, branch, {first, all.to}, head, keys, values, key_moments);
         float logits[ROWS][COLUMNS], gradients[ROWS][COLUMNS];
         multiply(asked, keys, logits);
         multiply(given, values, gradients);
@@ -488,7 +484,7 @@ KERNEL(differentiate_queries, Attention) {
             const int column = column_of(j);
             float slope = 0;
             if (seen[row].has(first + column)) {
-              const Features f = features_of(p, query_moments[row], columns[column].moment);
+              const Features f = features_of(p, query_moments[row], key_moments[column]);
               slope = gate[i] * __expf(logits[i][j] + bias_of(coefficients, f) - log_sum[i]) * (gradients[i][j] - delta[i]);
               share = {fmaf(slope, f.log, share.log), fmaf(slope, f.hour, share.hour), fmaf(slope, f.weekend, share.weekend)};
             }
