@@ -12,6 +12,8 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class CudaKernels
 {
+    private const string Nothing = "extern \"C\" __global__ void nothing() {}";
+
     private static readonly ConcurrentDictionary<int, (CudaKernels? Kernels, string? Problem)> s_ofGpus = new();
     private static readonly ConcurrentDictionary<string, byte[]> s_images = new();
     private static CudaKernels? s_emulated;
@@ -42,14 +44,29 @@ internal sealed class CudaKernels
         try
         {
             var driver = new CudaDriver(LoadDriver());
-            CudaCompiler compiler = LoadCompiler(driver.ArchitectureOf(gpu));
-            return (new CudaKernels(driver, compiler, gpu), null);
+            var kernels = new CudaKernels(driver, LoadCompiler(driver.ArchitectureOf(gpu)), gpu);
+            kernels.LoadNothing();
+            return (kernels, null);
         }
         catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException or ExternalException)
         {
             return (null, failure.Message);
         }
     });
+
+    /// <summary>Loads an empty program: a driver that is older than the compiler may refuse it, and then there are no kernels.</summary>
+    private void LoadNothing()
+    {
+        _driver.PushContext(_context);
+        try
+        {
+            _driver.LoadModule(_compiler.Compile(Nothing, "nothing.cu", _architecture, []));
+        }
+        finally
+        {
+            _driver.PopContext();
+        }
+    }
 
     /// <summary>Has kernels run on tensors in the CPU's memory until it is disposed of, by a library that stands in for both the driver and the compiler.</summary>
     public static IDisposable Emulate(string library)
@@ -107,7 +124,7 @@ internal sealed class CudaKernels
             try
             {
                 var compiler = new CudaCompiler(NativeLibrary.Load(name));
-                compiler.Compile("", "nothing.cu", architecture, []);
+                compiler.Compile(Nothing, "nothing.cu", architecture, []);
                 return compiler;
             }
             catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
