@@ -99,7 +99,7 @@ __device__ int lane() { return threadIdx.x % Lanes; }
 __device__ int row_of(int i) { return group() + THREADS / Lanes * i; }
 __device__ int column_of(int j) { return lane() + Lanes * j; }
 
-// Fills a matrix with vectors, and with zeros where there are none: by four numbers at a time where rows of so many numbers, d of a head after d of another, let them.
+// Fills a matrix with vectors, and with zeros where there are none. They are parts, of HEAD_DIMENSION numbers, of rows of Width: where both let it, four are read at once.
 template <int Width, typename Start>
 __device__ void load(float* matrix, int rows, int count, float scale, Start start) {
   if constexpr (Width % 4 == 0 && HEAD_DIMENSION % 4 == 0) {

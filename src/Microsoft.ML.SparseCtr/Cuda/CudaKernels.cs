@@ -113,13 +113,16 @@ internal sealed class CudaKernels
     /// <exception cref="DllNotFoundException">There is none.</exception>
     public static CudaCompiler LoadCompiler(int architecture)
     {
-        string[] besideLibTorch = LibTorchFolders().SelectMany(folder => Directory.EnumerateFiles(folder, OperatingSystem.IsWindows() ? "nvrtc*.dll" : "libnvrtc*.so*")).ToArray();
+        // Libtorch's own way to the NVRTC that it came with, which may lie in another folder.
+        foreach (string library in FilesOfLibTorch("*caffe2_nvrtc.*"))
+            NativeLibrary.TryLoad(library, out _);
+        string[] ofLibTorch = FilesOfLibTorch(OperatingSystem.IsWindows() ? "nvrtc*.dll" : "libnvrtc*.so*");
         // NVRTC opens another library, its "builtins", by the name that this has for NVIDIA. In libtorch's packages its file has another one, but once it is loaded it is found.
-        foreach (string builtins in besideLibTorch.Where(IsBuiltins))
+        foreach (string builtins in ofLibTorch.Where(IsBuiltins))
             NativeLibrary.TryLoad(builtins, out _);
 
         var problems = new List<string>();
-        foreach (string name in besideLibTorch.Where(file => !IsBuiltins(file) && !Path.GetFileName(file).Contains(".alt", StringComparison.Ordinal)).Concat(InstalledCompilers))
+        foreach (string name in ofLibTorch.Where(file => !IsBuiltins(file) && !Path.GetFileName(file).Contains(".alt", StringComparison.Ordinal)).Concat(InstalledCompilers))
         {
             try
             {
@@ -142,8 +145,10 @@ internal sealed class CudaKernels
         ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"]
         : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"];
 
-    private static IEnumerable<string> LibTorchFolders() => Process.GetCurrentProcess().Modules.Cast<ProcessModule>()
-        .Where(module => module.ModuleName.Contains("torch_cuda", StringComparison.Ordinal)).Select(module => Path.GetDirectoryName(module.FileName)!).Distinct();
+    /// <summary>Those in the folders that libtorch for CUDA and an NVRTC have been loaded from.</summary>
+    private static string[] FilesOfLibTorch(string pattern) => Process.GetCurrentProcess().Modules.Cast<ProcessModule>()
+        .Where(module => module.ModuleName.Contains("torch_cuda", StringComparison.Ordinal) || module.ModuleName.Contains("nvrtc", StringComparison.Ordinal))
+        .Select(module => Path.GetDirectoryName(module.FileName)!).Distinct().SelectMany(folder => Directory.EnumerateFiles(folder, pattern)).ToArray();
 
     private static nint LoadDriver()
     {
