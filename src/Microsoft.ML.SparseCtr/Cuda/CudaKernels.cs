@@ -130,7 +130,7 @@ internal sealed class CudaKernels
                 compiler.Compile(Nothing, "nothing.cu", architecture, []);
                 return compiler;
             }
-            catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
+            catch (Exception failure) when (failure is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException or ExternalException)
             {
                 problems.Add(failure is DllNotFoundException ? $"{name} was not found" : $"{name}: {failure.Message}");
             }
