@@ -65,7 +65,14 @@ internal static class BackwardPass
     {
         Failure failure = FailureOfThisThread;
         failure.Exception = null;
-        loss.backward();
+        try
+        {
+            loss.backward();
+        }
+        catch when (failure.Exception is not null)
+        {
+            // What follows from it says less.
+        }
         if (failure.Exception is { } exception)
             ExceptionDispatchInfo.Throw(exception);
     }
