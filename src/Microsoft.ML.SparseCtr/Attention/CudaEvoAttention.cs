@@ -19,6 +19,7 @@ internal sealed class CudaEvoAttention
     private readonly bool _candidatesOnly;
     private readonly int _heads, _width;
     private readonly long _queries;
+    private readonly Tensor _seen;
     private Parameters _parameters;
 
     // Kept alive until all kernels have been launched.
@@ -32,7 +33,7 @@ internal sealed class CudaEvoAttention
     /// <param name="coefficients">[H, 3] RelTemporal's −a, b and c, float32.</param>
     public CudaEvoAttention(CudaKernels kernels, EvoAttentionPlan plan, bool candidatesOnly, Tensor asked, Tensor seen, Tensor coefficients)
     {
-        (_kernels, _plan, _candidatesOnly, _queries) = (kernels, plan, candidatesOnly, asked.shape[0]);
+        (_kernels, _plan, _candidatesOnly, _queries, _seen) = (kernels, plan, candidatesOnly, asked.shape[0], seen);
         _width = (int)seen.shape[1];
         _heads = (int)coefficients.shape[0];
         _tile = Tile.For(_width / (2 * _heads), kernels.SharedBytesOfBlock) ?? throw new ArgumentException("Heads are too large for a tile.", nameof(seen));
@@ -111,23 +112,22 @@ internal sealed class CudaEvoAttention
     }
 
     /// <summary>Computes what the heads put out.</summary>
-    /// <param name="seen">[tokens, 2·d], as it was given.</param>
     /// <param name="output">[queries, d] receives it.</param>
     /// <returns>What the backward pass needs to know.</returns>
-    public Statistics Forward(Tensor seen, Tensor output)
+    public Statistics Forward(Tensor output)
     {
-        Tensor chunkMeans = empty(new long[] { _tiles.ChunkCount, _width }, seen.dtype, seen.device);
-        Tensor chunkSums = empty(new long[] { _tiles.ChunkCount, _width }, float32, seen.device);
+        Tensor chunkMeans = empty(new long[] { _tiles.ChunkCount, _width }, _seen.dtype, _seen.device);
+        Tensor chunkSums = empty(new long[] { _tiles.ChunkCount, _width }, float32, _seen.device);
         // The backward pass subtracts nearly equal numbers by these: rounded, they were 5% off in the coefficients' gradients.
-        Tensor branchOutputs = empty(new long[] { _queries, Branches, _width / 2 }, float32, seen.device);
-        Tensor logSums = empty(new[] { _queries, _heads, Branches }, float32, seen.device);
+        Tensor branchOutputs = empty(new long[] { _queries, Branches, _width / 2 }, float32, _seen.device);
+        Tensor logSums = empty(new[] { _queries, _heads, Branches }, float32, _seen.device);
         (_parameters.ChunkMeans, _parameters.ChunkSums) = (Use(chunkMeans), Use(chunkSums));
         (_parameters.BranchOutputs, _parameters.LogSums, _parameters.Output) = (Use(branchOutputs), Use(logSums), Use(output));
         const int columnsOfSums = 32;
         Launch("sum_added", (_tiles.ChunkCount, Parts(columnsOfSums), 1));
         Launch("finish_means", (_plan.Requests.Length, Parts(Tile.Threads), 1));
         Launch("attend", (QueryTiles, _heads, 1), _tile.SharedBytes(ofRows: 1, ofColumns: 2, ofWeights: 1));
-        End();
+        GC.KeepAlive(_used);
         return new(chunkMeans, branchOutputs, logSums);
     }
 
@@ -154,7 +154,7 @@ internal sealed class CudaEvoAttention
         Launch("differentiate_keys", (_tiles.KeyTileCount, _heads, 1), _tile.SharedBytes(ofRows: 2, ofColumns: 2, ofWeights: 2));
         Launch("spread_chunks", (_plan.Requests.Length, Parts(Tile.Threads), 1));
         Launch("collect_gradients", (_plan.TokenCount, Parts(Tile.Threads), 1));
-        End();
+        GC.KeepAlive(_used);
         return coefficientGradients.sum([0]);
     }
 
@@ -176,8 +176,6 @@ internal sealed class CudaEvoAttention
     }
 
     private void Launch(string kernel, (int, int, int) grid, int sharedBytes = 0) => _kernels.Launch(_program, kernel, grid, _parameters, sharedBytes);
-
-    private void End() => GC.KeepAlive(_used);
 
     /// <summary>Attention, as EvoAttention.cu declares it.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -206,9 +204,9 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
         Tensor x = (Tensor)vars[0], coefficients = (Tensor)vars[5];
         Tensor queryAndGate = cat([(Tensor)vars[1], (Tensor)vars[4]], 0).to(x.dtype), keyAndValue = cat([(Tensor)vars[2], (Tensor)vars[3]], 0).to(x.dtype);
-        Tensor asked = Asking(x, plan, candidatesOnly).mm(queryAndGate.t()), seen = x.mm(keyAndValue.t());
+        Tensor asked = plan.Asking(x, candidatesOnly).mm(queryAndGate.t()), seen = x.mm(keyAndValue.t());
         Tensor output = empty(new[] { asked.shape[0], x.shape[1] }, x.dtype, x.device);
-        CudaEvoAttention.Statistics statistics = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients).Forward(seen, output);
+        CudaEvoAttention.Statistics statistics = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients).Forward(output);
         ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, asked, seen, statistics.ChunkMeans, statistics.BranchOutputs, statistics.LogSums]);
         ctx.save_data(PlanKey, plan);
         ctx.save_data(CandidatesOnlyKey, candidatesOnly);
@@ -227,8 +225,8 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
 
         long d = x.shape[1];
         Tensor tokenGradient = seenGradient.mm(keyAndValue);
-        Asking(tokenGradient, plan, candidatesOnly).addmm_(askedGradient, queryAndGate);
-        Tensor askedWeights = askedGradient.t().mm(Asking(x, plan, candidatesOnly)).to(float32), seenWeights = seenGradient.t().mm(x).to(float32);
+        plan.Asking(tokenGradient, candidatesOnly).addmm_(askedGradient, queryAndGate);
+        Tensor askedWeights = askedGradient.t().mm(plan.Asking(x, candidatesOnly)).to(float32), seenWeights = seenGradient.t().mm(x).to(float32);
         return
         [
             tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
@@ -238,7 +236,4 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
 
     /// <summary>A copy where it is a part of a tensor that does not begin where kernels can read four numbers at once.</summary>
     private static Tensor Aligned(Tensor tensor) => DeviceMemory.AddressOf(tensor) % (4 * sizeof(float)) == 0 ? tensor : tensor.clone();
-
-    private static Tensor Asking(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)
-        => candidatesOnly ? tokens.narrow(0, plan.BehaviorCount, plan.CandidateCount) : tokens;
 }

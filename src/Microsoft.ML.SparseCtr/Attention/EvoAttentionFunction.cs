@@ -20,7 +20,7 @@ internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFu
         Tensor coefficients = (Tensor)vars[5];
         (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
         Tensor queryAndGate = cat([query, gate], 0), keyAndValue = cat([key, value], 0);
-        Tensor asking = Asking(x, plan, candidatesOnly), seen = Seen(x, plan, candidatesOnly);
+        Tensor asking = plan.Asking(x, candidatesOnly), seen = Seen(x, plan, candidatesOnly);
         Tensor queriesAndGates = asking.mm(queryAndGate.t()), keysAndValues = seen.mm(keyAndValue.t());
         long d = query.shape[0];
         queriesAndGates.narrow(1, d, queriesAndGates.shape[1] - d).sigmoid_();
@@ -48,7 +48,7 @@ internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFu
         MultiplyBySigmoidDerivative(TensorMemory.Floats(askedGradient), TensorMemory.Floats(queriesAndGates), askedGradient.shape[0], d, askedGradient.shape[1]);
 
         Tensor tokenGradient = TokenGradient(seenGradient.mm(keyAndValue), plan, candidatesOnly);
-        Asking(tokenGradient, plan, candidatesOnly).addmm_(askedGradient, queryAndGate);
+        plan.Asking(tokenGradient, candidatesOnly).addmm_(askedGradient, queryAndGate);
         Tensor askedWeights = askedGradient.t().mm(asking), seenWeights = seenGradient.t().mm(seen);
         return
         [
@@ -66,9 +66,6 @@ internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFu
                 queriesAndGates.narrow(1, first + branch * heads, heads).zero_();
         }
     }
-
-    private static Tensor Asking(Tensor tokens, EvoAttentionPlan plan, bool candidatesOnly)
-        => candidatesOnly ? tokens.narrow(0, plan.BehaviorCount, plan.CandidateCount) : tokens;
 
     /// <summary>The derivative of g = σ(s) is g·(1 − g). The gates are the columns behind the queries.</summary>
     private static void MultiplyBySigmoidDerivative(float* gradients, float* gates, long rows, long first, long columns)

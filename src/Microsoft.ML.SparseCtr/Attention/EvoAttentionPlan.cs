@@ -103,6 +103,9 @@ internal sealed class EvoAttentionPlan : BatchPlan
     /// <summary>The behaviors of a chunk that the transition branch sees.</summary>
     public Interval TransitionsOf(int chunk) => new(Chunks[chunk].To - TransitionCount(new(chunk, chunk + 1)), Chunks[chunk].To);
 
+    /// <summary>The rows of the tokens, or of what there is of each, that are queries: all, or those of the candidates.</summary>
+    public Tensor Asking(Tensor tokens, bool candidatesOnly) => candidatesOnly ? tokens.narrow(0, BehaviorCount, CandidateCount) : tokens;
+
     /// <summary>
     /// The same as index tensors, for the reference, on the device and in the type of the tokens: made at first use, and anew where the type has
     /// changed or the dispose scope of the earlier use has ended.

@@ -29,7 +29,7 @@ internal sealed class EvoAttentionTiles : IDisposable
         Seconds = OnDevice(tensor(built.Plan.Times.AsSpan(0, built.Plan.TokenCount).ToArray()));
         Moments = OnDevice(tensor(built.Moments));
         (QueryTileCount, BehaviorTileCount, KeyTileCount) = (built.QueryTiles.Count, built.BehaviorTileCount, built.KeyTiles.Count);
-        (Splits, ChunkCount, TransitionCount) = (built.Splits, built.Plan.Requests.Sum(request => request.Chunks.Count), built.TransitionTokens.Count);
+        (Splits, ChunkCount, TransitionCount) = (built.Splits, built.ChunkCount, built.TransitionTokens.Count);
 
         Tensor OnDevice(Tensor tensor) => TensorMemory.Send(tensor, device).DetachFromDisposeScope();
     }
@@ -90,21 +90,20 @@ internal sealed class EvoAttentionTiles : IDisposable
     private sealed class Builder
     {
         private readonly int _tileRows;
-        private readonly int _chunkCount;
 
         // Of each chunk, the behaviors and the candidates that see it.
         private readonly Interval[] _behaviorsSeeing, _candidatesSeeing;
 
         public Builder(EvoAttentionPlan plan, int tileRows)
         {
-            (Plan, _tileRows, _chunkCount) = (plan, tileRows, plan.Requests.Sum(request => request.Chunks.Count));
-            (_behaviorsSeeing, _candidatesSeeing) = (new Interval[_chunkCount], new Interval[_chunkCount]);
+            (Plan, _tileRows, ChunkCount) = (plan, tileRows, plan.Requests.Sum(request => request.Chunks.Count));
+            (_behaviorsSeeing, _candidatesSeeing) = (new Interval[ChunkCount], new Interval[ChunkCount]);
             int longest = plan.Requests.Length == 0 ? 0 : plan.Requests.Max(request => Math.Max(request.Behaviors.Count, request.Candidates.Count));
             Splits = Math.Max(1, (longest + QueriesPerSplit - 1) / QueriesPerSplit);
             Moments = new float[3, plan.TokenCount];
             for (int token = 0; token < plan.TokenCount; token++)
                 (Moments[0, token], Moments[1, token], Moments[2, token]) = (plan.HourCosine[token], plan.HourSine[token], plan.Weekend[token]);
-            for (int chunk = 0; chunk < _chunkCount; chunk++)
+            for (int chunk = 0; chunk < ChunkCount; chunk++)
             {
                 Interval transitions = plan.TransitionsOf(chunk);
                 TransitionTokens.AddRange(Enumerable.Range(transitions.From, transitions.Count));
@@ -118,12 +117,13 @@ internal sealed class EvoAttentionTiles : IDisposable
                 AddKeyTiles(request);
 
             Write(plan.Queries.AsSpan(0, plan.TokenCount));
-            Write(plan.Chunks.AsSpan(0, _chunkCount));
-            Write<Interval>(AddedToChunks());
+            Write(plan.Chunks.AsSpan(0, ChunkCount));
+            Interval[] added = AddedToChunks();
+            Write<Interval>(added);
             Write<Interval>(plan.Requests.Select(request => request.Chunks).ToArray());
-            Write(plan.FirstTransition.AsSpan(0, _chunkCount + 1));
+            Write(plan.FirstTransition.AsSpan(0, ChunkCount + 1));
             Write(CollectionsMarshal.AsSpan(TransitionTokens));
-            (int[] firstUse, int[] uses) = Uses();
+            (int[] firstUse, int[] uses) = Uses(added);
             Write<int>(firstUse);
             Write<int>(uses);
             Write(CollectionsMarshal.AsSpan(QueryTiles));
@@ -131,6 +131,7 @@ internal sealed class EvoAttentionTiles : IDisposable
         }
 
         public EvoAttentionPlan Plan { get; }
+        public int ChunkCount { get; }
         public List<int> Integers { get; } = [];
         public List<int> Firsts { get; } = [];
         public float[,] Moments { get; }
@@ -153,10 +154,10 @@ internal sealed class EvoAttentionTiles : IDisposable
             .SelectMany(request => Enumerable.Range(request.Chunks.From, request.Chunks.Count).Select(chunk => Plan.AddedTo(chunk, request))).ToArray();
 
         /// <summary>Of each token, the chunks that it was added to, and the transitions that it is, which are numbered behind the chunks.</summary>
-        private (int[] FirstUse, int[] Uses) Uses()
+        private (int[] FirstUse, int[] Uses) Uses(Interval[] addedToChunks)
         {
-            var columns = AddedToChunks().SelectMany((added, chunk) => Enumerable.Range(added.From, added.Count).Select(token => (Token: token, Column: chunk)))
-                .Concat(TransitionTokens.Select((token, transition) => (Token: token, Column: _chunkCount + transition))).ToArray();
+            var columns = addedToChunks.SelectMany((added, chunk) => Enumerable.Range(added.From, added.Count).Select(token => (Token: token, Column: chunk)))
+                .Concat(TransitionTokens.Select((token, transition) => (Token: token, Column: ChunkCount + transition))).ToArray();
             var first = new int[Plan.TokenCount + 1];
             foreach ((int token, _) in columns)
                 first[token + 1]++;

@@ -26,8 +26,7 @@ internal sealed class SparseBlock : nn.Module<Tensor, EvoAttentionPlan, bool, Te
     public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
         Tensor attended = _attention.forward(_attentionNorm.forward(x), plan, candidatesOnly);
-        Tensor kept = candidatesOnly ? x.narrow(0, plan.BehaviorCount, plan.CandidateCount) : x;
-        Tensor y = kept + _dropout.forward(attended);
+        Tensor y = plan.Asking(x, candidatesOnly) + _dropout.forward(attended);
         return y + _dropout.forward(_feedForward.forward(_feedForwardNorm.forward(y)));
     }
 }

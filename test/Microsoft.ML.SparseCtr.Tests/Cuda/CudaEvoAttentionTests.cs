@@ -28,7 +28,7 @@ public abstract class CudaEvoAttentionTests : EvoAttentionAgainstReference
             (Tensor asked, Tensor seen, Tensor given) = (inputs[0].to(type), inputs[1].to(type), inputs[2].to(type));
             (Tensor output, Tensor askedGradient, Tensor seenGradient) = (empty_like(given), empty_like(asked), empty_like(seen));
             var attention = new CudaEvoAttention(CudaKernels.Of(asked)!, plan, candidatesOnly: false, asked, seen, coefficients);
-            Tensor coefficientGradient = attention.Backward(attention.Forward(seen, output), given, askedGradient, seenGradient);
+            Tensor coefficientGradient = attention.Backward(attention.Forward(output), given, askedGradient, seenGradient);
             return [output, askedGradient, seenGradient, coefficientGradient];
         }
     }

@@ -96,8 +96,6 @@ inline void __syncthreads(emulator::Place at = {}) { emulator::block_barrier("__
 inline int __syncthreads_count(int is, emulator::Place at = {}) { return emulator::block_barrier("__syncthreads_count", is != 0, at); }
 inline int __syncthreads_or(int is, emulator::Place at = {}) { return emulator::block_barrier("__syncthreads_or", is != 0, at) != 0; }
 inline int __syncthreads_and(int is, emulator::Place at = {}) { return emulator::block_barrier("__syncthreads_and", is == 0, at) == 0; }
-inline void __threadfence() {}
-inline void __threadfence_block() {}
 
 // --- warps ---
 

@@ -188,12 +188,6 @@ CUresult cuCtxPopCurrent_v2(void** context) {
   return CUDA_SUCCESS;
 }
 
-CUresult cuCtxSetCurrent(void* context) {
-  if (!contexts.empty()) contexts.pop_back();
-  if (context) contexts.push_back(context);
-  return CUDA_SUCCESS;
-}
-
 CUresult cuModuleLoadData(Module** module, const void* image) {
   if (contexts.empty()) return fail(CUDA_ERROR_INVALID_CONTEXT, "no context is current");
   const size_t bytes = library_bytes(image);
@@ -270,8 +264,6 @@ CUresult cuGetErrorString(CUresult result, const char** text) {
 // --- the run-time compiler ---
 
 enum nvrtcResult { NVRTC_SUCCESS = 0, NVRTC_ERROR_COMPILATION = 6 };
-
-nvrtcResult nvrtcVersion(int* major, int* minor) { return *major = 11, *minor = 8, NVRTC_SUCCESS; }
 
 nvrtcResult nvrtcGetNumSupportedArchs(int* count) { return *count = 1, NVRTC_SUCCESS; }
 
