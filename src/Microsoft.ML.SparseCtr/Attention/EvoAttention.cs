@@ -18,11 +18,11 @@ namespace Microsoft.ML.SparseCtr;
 /// implementations are held to.
 /// </para>
 /// </summary>
-internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, Tensor>
+internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, Tensor>, IAttention
 {
     private const int Branches = EvoAttentionLayout.Branches;
 
-    private readonly Linear _query, _key, _value, _gate, _output;
+    private readonly Linear _value, _gate, _output;
     private readonly RelTemporal _temporal;
     private readonly int _heads;
     private readonly int _headDimension;
@@ -34,13 +34,17 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
         int d = options.ModelDimension;
         (_implementation, _shape) = (options.AttentionImplementation, options.Shape);
         (_heads, _headDimension) = (options.NumberOfHeads, d / options.NumberOfHeads);
-        register_module("query", _query = nn.Linear(d, d, hasBias: false));
-        register_module("key", _key = nn.Linear(d, d, hasBias: false));
+        register_module("query", Query = nn.Linear(d, d, hasBias: false));
+        register_module("key", Key = nn.Linear(d, d, hasBias: false));
         register_module("value", _value = nn.Linear(d, d, hasBias: false));
         register_module("gate", _gate = nn.Linear(d, Branches * _heads, hasBias: false));
         register_module("output", _output = nn.Linear(d, d, hasBias: false));
         register_module("temporal", _temporal = new RelTemporal(_heads, options.TemporalTerms));
     }
+
+    public Linear Query { get; }
+
+    public Linear Key { get; }
 
     /// <param name="x">[tokens, d] the normalized tokens of the batch, packed as the plan says.</param>
     /// <param name="plan">Who sees whom.</param>
@@ -56,16 +60,16 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     private Tensor OnGpu(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
         Tensor attended = CudaEvoAttentionFunction.apply(
-            x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
+            x, Query.weight, Key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
         return nn.functional.linear(attended, _output.weight.to(attended.dtype));
     }
 
     private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => EvoAttentionFunction.apply(
-        x, _query.weight, _key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
+        x, Query.weight, Key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
 
     private Tensor Reference(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
     {
-        Tensor keysAndValues = KeyMatrix(cat([_key.forward(x), _value.forward(x)], 1), layout);
+        Tensor keysAndValues = KeyMatrix(cat([Key.forward(x), _value.forward(x)], 1), layout);
         Tensor candidates = Attend(x, layout.Candidates, keysAndValues);
         return candidatesOnly ? candidates : cat([Attend(x, layout.Behaviors!, keysAndValues), candidates]);
     }
@@ -83,7 +87,7 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     {
         (long groups, long size) = (group.Groups, group.Size);
         Tensor asking = x.index_select(0, group.QueryIndex);
-        Tensor query = Heads(_query.forward(asking), groups, size);
+        Tensor query = Heads(Query.forward(asking), groups, size);
         Tensor gates = _gate.forward(asking).sigmoid().reshape(groups, size, Branches, _heads, 1).permute(2, 0, 3, 1, 4);
 
         Tensor sum = zeros_like(query);

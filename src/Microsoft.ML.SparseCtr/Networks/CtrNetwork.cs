@@ -46,16 +46,29 @@ internal abstract class CtrNetwork : nn.Module<PackedBatch, Tensor>
         int inputs = stateDimension + Config.UserFields.Length * Config.Options.EmbeddingDimension + Config.NumericDimension;
         register_module("hidden", _hidden = nn.Linear(inputs, Config.Options.HeadDimension));
         register_module("logit", _logit = nn.Linear(Config.Options.HeadDimension, 1));
+        DrawFirstWeights();
+    }
+
+    /// <summary>
+    /// Linear maps are Xavier-uniform; but so that attention need not first find out which behaviors are like a candidate, keys start as the queries, by which a
+    /// token attends to those that are like itself, and what candidates alone have starts without weight, so that it does not cover what they have in
+    /// common with behaviors.
+    /// </summary>
+    private void DrawFirstWeights()
+    {
+        using IDisposable noGradient = no_grad();
         // A module is there once by its name, and once more for a field that holds it.
-        foreach (nn.Module module in modules().Distinct())
+        nn.Module[] all = modules().Distinct().ToArray();
+        foreach (Linear linear in all.OfType<Linear>())
         {
-            if (module is Linear linear)
-            {
-                nn.init.xavier_uniform_(linear.weight);
-                if (linear.bias is not null)
-                    nn.init.zeros_(linear.bias);
-            }
+            nn.init.xavier_uniform_(linear.weight);
+            if (linear.bias is not null)
+                nn.init.zeros_(linear.bias);
         }
+        foreach (IAttention attention in all.OfType<IAttention>())
+            attention.Key.weight!.copy_(attention.Query.weight!);
+        if (_candidateToken is not null)
+            nn.init.zeros_(_candidateToken.weight);
     }
 
     /// <summary>Whether a parameter, by its name, is that of an embedding table.</summary>

@@ -26,7 +26,7 @@ internal sealed record Variant(string Name, Dataset Data, CtrTrainerOptions? Opt
 internal sealed record Experiment(Variant Variant, int Seed)
 {
     /// <summary>To be raised where what is measured changes though data, model and options keep their names: results of another version are run again.</summary>
-    private const int Version = 1;
+    private const int Version = 2;
 
     private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
 
@@ -40,17 +40,24 @@ internal sealed record Experiment(Variant Variant, int Seed)
     /// <summary>A short name for files.</summary>
     public static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];
 
-    /// <summary>The options that change a result: all but the columns, which are those of the demo.</summary>
+    /// <summary>The options that change a result: of the columns, those that are not the demo's.</summary>
     private JsonObject? OptionsJson
     {
         get
         {
-            JsonObject? json = JsonSerializer.SerializeToNode(Variant.Options, s_json)?.AsObject();
-            foreach (string column in json?.Select(option => option.Key).Where(name => name.Contains("ColumnName")).ToArray() ?? [])
-                json!.Remove(column);
+            if (Variant.Options is null)
+                return null;
+            JsonObject json = Json(Variant.Options), demo = Json(Demo.OptionsFor(Data.Clicks, Variant.Options with { }));
+            foreach ((string name, JsonNode? columns) in json.Where(option => option.Key.Contains("ColumnName")).ToArray())
+            {
+                if (JsonNode.DeepEquals(columns, demo[name]))
+                    json.Remove(name);
+            }
             return json;
         }
     }
+
+    private static JsonObject Json(CtrTrainerOptions options) => JsonSerializer.SerializeToNode(options, s_json)!.AsObject();
 
     public (Result Result, float[] Scores) Run()
     {

@@ -88,6 +88,7 @@ internal sealed class Plan
     private Variant[] SparseCtrAblations(Dataset data, Dataset tunedOn)
     {
         SparseCtrTrainer.Options all = OptionsFor(data, new SparseCtrTrainer.Options(), tunedOn) with { NumberOfBlocks = 1, NumberOfChunks = 16, LocalWindow = 32 };
+        string[] withoutMoment = [.. all.NumericColumnNames.Except(["Moment"])];
         return
         [
             new("SparseCtr, P = 16, r = 4, w = 32", data, all),
@@ -96,6 +97,8 @@ internal sealed class Plan
             new("with the local branch alone", data, all with { Branches = AttentionBranches.Local }),
             .. new[] { TemporalTerms.Elapsed, TemporalTerms.Hour, TemporalTerms.Weekend }.Select(term =>
                 new Variant($"without RelTemporal's {term.ToString().ToLowerInvariant()} term", data, all with { TemporalTerms = TemporalTerms.All & ~term })),
+            new("without the request's hour and weekend", data, all with { NumericColumnNames = withoutMoment }),
+            new("without these and both terms", data, all with { NumericColumnNames = withoutMoment, TemporalTerms = TemporalTerms.Elapsed }),
             new("chunks of equal counts", data, all with { Chunking = ChunkingPolicy.EqualCounts }),
             new("chunks between the largest gaps", data, all with { Chunking = ChunkingPolicy.LargestGaps }),
             new("P = 4 chunks", data, all with { NumberOfChunks = 4 }),

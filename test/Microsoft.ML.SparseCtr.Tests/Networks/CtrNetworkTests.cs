@@ -147,6 +147,21 @@ public class CtrNetworkTests
 
     private static Request[] SomeRequests => [TestRequests.Request(17, 2), TestRequests.Request(0, 1, seed: 2), TestRequests.Request(6, 3, seed: 3, gap: _ => 0)];
 
+    [Theory]
+    [MemberData(nameof(Networks))]
+    public void A_candidate_attends_at_first_to_behaviors_with_its_keys(string name)
+    {
+        torch.manual_seed(1);
+        using CtrNetwork network = TestRequests.Networks[name].CreateNetwork(s_config.With(name));
+        Dictionary<string, Parameter> weights = network.named_parameters().ToDictionary(named => named.Item1, named => named.Item2);
+
+        string[] keys = [.. weights.Keys.Where(weight => weight.EndsWith("key.weight", StringComparison.Ordinal))];
+        Assert.NotEmpty(keys);
+        Assert.All(keys, key => Assert.Equal(0, (weights[key] - weights[key.Replace("key.weight", "query.weight")]).abs().max().item<float>()));
+        Assert.Equal(0, weights["candidate_token.weight"].abs().max().item<float>());
+        Assert.NotEqual(0, weights["token.weight"].abs().min().item<float>());
+    }
+
     private static void AssertGradientsInFloat32(CtrTrainerOptions options)
     {
         using CtrNetwork network = TestRequests.Network(s_config.With(options));
