@@ -6,7 +6,7 @@ namespace Microsoft.ML.SparseCtr.Benchmarks;
 
 /// <summary>
 /// How well the models predict, and what they cost: hundreds of trainings, which take hours. What is done is kept, so that a run goes on where
-/// the last one ended.
+/// the last one ended, and several processes, such as one for each core, share the work.
 /// </summary>
 internal static class QualityBenchmark
 {
@@ -25,9 +25,9 @@ internal static class QualityBenchmark
         (string machine, string commit) = (Machine(), Commit());
         var failed = new HashSet<string>();
         int begun = 0;
-        // A new plan each time: it takes up what tuning has found.
-        while (clock.Elapsed < limit && Next(new Plan(data, results)) is { } next)
+        while (clock.Elapsed < limit && Next() is var (next, claim))
         {
+            using IDisposable claimed = claim;
             Console.Write($"{next.Id}: ");
             try
             {
@@ -42,19 +42,35 @@ internal static class QualityBenchmark
                 Console.WriteLine($"failed: {problem.Message}");
             }
             if (++begun % ExperimentsPerReport == 0)
-                report.Write(new Plan(data, results));
+                Report();
         }
-        report.Write(new Plan(data, results));
+        Report();
         Console.WriteLine("quality: docs/results/quality.md is written");
 
-        Experiment? Next(Plan plan) => plan.Experiments.FirstOrDefault(experiment => results.Of(experiment) is null && !failed.Contains(experiment.Id));
+        // A new plan each time: it takes up what tuning has found.
+        (Experiment, IDisposable)? Next()
+        {
+            results.Refresh();
+            foreach (Experiment experiment in new Plan(data, results).Experiments)
+            {
+                if (results.Of(experiment) is null && !failed.Contains(experiment.Id) && results.Claim(experiment) is { } claim)
+                    return (experiment, claim);
+            }
+            return null;
+        }
+
+        void Report()
+        {
+            results.Refresh();
+            results.InTurn(() => report.Write(new Plan(data, results)));
+        }
     }
 
     private static string Machine()
     {
         const string linux = "/proc/cpuinfo";
         string? cpu = File.Exists(linux) ? File.ReadLines(linux).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null;
-        return $"{Environment.ProcessorCount} cores, {cpu?.Split(": ")[^1] ?? $"{RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.OSDescription}"}";
+        return $"{Environment.ProcessorCount} {(Environment.ProcessorCount == 1 ? "core" : "cores")} for each process, {cpu?.Split(": ")[^1] ?? $"{RuntimeInformation.ProcessArchitecture}, {RuntimeInformation.OSDescription}"}";
     }
 
     /// <summary>The commit, and "+" where files other than the results differ from it.</summary>

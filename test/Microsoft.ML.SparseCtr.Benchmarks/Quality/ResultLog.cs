@@ -6,7 +6,7 @@ namespace Microsoft.ML.SparseCtr.Benchmarks;
 
 /// <summary>
 /// The results so far, a line of JSON each, and beside them the scores that they were measured on. A process that is killed loses no more than
-/// the experiment that it was at.
+/// the experiment that it was at. Processes may share a log: each takes experiments that no other is at.
 /// </summary>
 internal sealed class ResultLog
 {
@@ -21,7 +21,13 @@ internal sealed class ResultLog
         (_path, _scoresFolder) = (path, scoresFolder);
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         Directory.CreateDirectory(scoresFolder);
-        using FileStream file = new(path, FileMode.OpenOrCreate);
+    }
+
+    /// <summary>Takes in what other processes have found since.</summary>
+    public void Refresh()
+    {
+        using FileStream turn = WaitForTurn();
+        using FileStream file = new(_path, FileMode.OpenOrCreate);
         var bytes = new byte[file.Length];
         file.ReadExactly(bytes);
         // What is behind the last line's end was torn off by the end of a process, and will be written over.
@@ -31,6 +37,36 @@ internal sealed class ResultLog
         {
             if (bytes.AsSpan(line) is { Length: > 0 } json)
                 Add(Parse(json));
+        }
+    }
+
+    /// <summary>Takes an experiment on, until what is returned is disposed of or the process ends; null where another process is at it.</summary>
+    public IDisposable? Claim(Experiment experiment) => TryLock(ScoresPath(experiment.Id) + ".lock");
+
+    /// <summary>Does something that one process may do at a time.</summary>
+    public void InTurn(Action action)
+    {
+        using FileStream turn = WaitForTurn();
+        action();
+    }
+
+    private FileStream WaitForTurn()
+    {
+        FileStream? turn;
+        while ((turn = TryLock(Path.Combine(_scoresFolder, "lock"))) is null)
+            Thread.Sleep(20);
+        return turn;
+    }
+
+    private static FileStream? TryLock(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException)
+        {
+            return null;
         }
     }
 
@@ -45,6 +81,7 @@ internal sealed class ResultLog
     /// <summary>Scores first: a result without them is none.</summary>
     public void Append(Result result, float[] scores)
     {
+        using FileStream turn = WaitForTurn();
         string path = ScoresPath(result.Id), unfinished = path + ".tmp";
         File.WriteAllBytes(unfinished, MemoryMarshal.AsBytes(scores.AsSpan()).ToArray());
         File.Move(unfinished, path, overwrite: true);
