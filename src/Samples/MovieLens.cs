@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.ML.SparseCtr;
 
 namespace SparseCtr.Samples;
 
@@ -45,8 +46,11 @@ internal static class MovieLens
                 Action = rating,
             });
         });
-        return ClickData.Create("MovieLens 100K", log, _ => { }, leastClick: 4);
+        return ClickData.Create("MovieLens 100K", log, Tune, leastClick: 4);
     }
+
+    /// <summary>By the validation rows a third pass gains nothing.</summary>
+    private static void Tune(CtrTrainerOptions options) => options.NumberOfEpochs = 2;
 
     private sealed record Film(int[] Genres, int Category, int Age);
 
