@@ -53,8 +53,11 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     public override Tensor forward(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
         bool isFused = _implementation == AttentionImplementation.Fused;
-        return isFused && CudaEvoAttention.Supports(x, _headDimension) ? OnGpu(x, plan, candidatesOnly)
-            : _output.forward(isFused && TensorMemory.IsDirect(x) ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
+        if (isFused && CudaEvoAttention.Supports(x, _headDimension))
+            return OnGpu(x, plan, candidatesOnly);
+        // The norm may have rounded to bfloat16, which is for the kernel alone.
+        x = x.to(Key.weight!.dtype);
+        return _output.forward(isFused && TensorMemory.IsDirect(x) ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
     }
 
     private Tensor OnGpu(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)

@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using static System.FormattableString;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -31,7 +32,7 @@ internal static class KeyBinding
             string column = field.ColumnName ?? field.HistoryColumnName!;
             ulong count = CountOf(schema[column]);
             if (count > int.MaxValue - 2)
-                throw new InvalidOperationException($"Column '{column}' has {count:N0} keys; expected at most {int.MaxValue - 2:N0}, as Hash makes them with a numberOfBits of 30 or less.");
+                throw new InvalidOperationException(Invariant($"Column '{column}' has {count:N0} keys; expected at most {int.MaxValue - 2:N0}, as Hash makes them with a numberOfBits of 30 or less."));
             return field with { KeyCount = (int)count };
         }
     }
@@ -42,7 +43,7 @@ internal static class KeyBinding
         foreach (KeyField field in config.AllFields)
         {
             foreach (string column in new[] { field.ColumnName, field.HistoryColumnName }.OfType<string>())
-                Require(CountOf(schema[column]) == (ulong)field.KeyCount, column, $"{field.KeyCount:N0} keys, as in training", $"{CountOf(schema[column]):N0}");
+                Require(CountOf(schema[column]) == (ulong)field.KeyCount, column, Invariant($"{field.KeyCount:N0} keys, as in training"), Invariant($"{CountOf(schema[column]):N0}"));
         }
         foreach (NumericField field in config.NumericFields)
             Require(SizeOf(schema[field.ColumnName]) == field.Mean.Length, field.ColumnName, $"{field.Mean.Length} numbers, as in training", $"{SizeOf(schema[field.ColumnName])}");
@@ -60,9 +61,9 @@ internal static class KeyBinding
 
     private static void CheckSameKeys(DataViewSchema.Column candidate, DataViewSchema.Column history)
     {
-        bool same = CountOf(candidate) == CountOf(history) && (KeyValues.TypeOf(candidate) is null
-            ? KeyValues.TypeOf(history) is null
-            : KeyValues.Of(candidate) is { } values && KeyValues.Of(history) is { } others && values.Equals(others));
+        // Values that are neither text nor numbers, or are not known, are the same as far as can be told.
+        bool same = CountOf(candidate) == CountOf(history) && Equals(KeyValues.TypeOf(candidate), KeyValues.TypeOf(history))
+            && (KeyValues.Of(candidate) is not { } values || values.Equals(KeyValues.Of(history)!));
         if (!same)
         {
             throw new InvalidOperationException(
@@ -82,8 +83,8 @@ internal static class KeyBinding
             if (bytes > available)
             {
                 throw new InvalidOperationException(
-                    $"Column '{field.ColumnName ?? field.HistoryColumnName}' has {field.KeyCount:N0} keys: training its embeddings of dimension "
-                    + $"{config.Options.EmbeddingDimension} takes {bytes / 1e9:N1} GB, and this machine has {available / 1e9:N1} GB. "
+                    Invariant($"Column '{field.ColumnName ?? field.HistoryColumnName}' has {field.KeyCount:N0} keys: training its embeddings of dimension ")
+                    + Invariant($"{config.Options.EmbeddingDimension} takes {bytes / 1e9:N1} GB, and this machine has {available / 1e9:N1} GB. ")
                     + $"Use {nameof(CtrTrainerOptions.MaximumTableRows)}, {nameof(EmbeddingOptimizer)}.{nameof(EmbeddingOptimizer.RowwiseAdagrad)}, fewer keys (such as Hash with fewer bits) "
                     + $"or a smaller {nameof(CtrTrainerOptions.EmbeddingDimension)}.");
             }

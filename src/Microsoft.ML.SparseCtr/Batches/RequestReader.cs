@@ -101,7 +101,7 @@ internal sealed class RowReader
     private InvalidOperationException Bad(string what, string column) => new($"Row {_row.Position}: column '{column}' {what}.");
 }
 
-/// <summary>Reads requests from a view: each row is one, or, with a group column, each run of consecutive rows with the same group.</summary>
+/// <summary>Reads requests from a view: each row is one, or, with a group column, each run of consecutive rows with the same group, if that is not missing.</summary>
 internal sealed class RequestReader(CtrConfig config, string? labelColumnName, string? groupColumnName)
 {
     /// <summary>
@@ -117,17 +117,13 @@ internal sealed class RequestReader(CtrConfig config, string? labelColumnName, s
         IEnumerable<DataViewSchema.Column> columns = names.OfType<string>().Distinct().Select(name => data.Schema[name]);
         using DataViewRowCursor cursor = data.GetRowCursor(columns, groupColumnName is null && data.CanShuffle ? random : null);
         var reader = new RowReader(cursor, config, labelColumnName);
-        Func<ulong>? readGroup = groupColumnName is null ? null : ColumnReader.Group(cursor, data.Schema[groupColumnName]);
+        Func<bool>? beginsGroup = groupColumnName is null ? null : ColumnReader.BeginsGroup(cursor, data.Schema[groupColumnName]);
 
         // The request that is being put together; null before the first, and where it is not wanted.
         Request? request = null;
-        ulong? group = null;
         while (cursor.MoveNext())
         {
-            ulong? rowGroup = readGroup?.Invoke();
-            bool starts = rowGroup is null || rowGroup != group;
-            group = rowGroup;
-            if (starts)
+            if (beginsGroup?.Invoke() ?? true)
             {
                 if (request is { Impressions.Count: > 0 })
                     yield return request;

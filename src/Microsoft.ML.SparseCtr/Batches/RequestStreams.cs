@@ -125,7 +125,10 @@ internal static class RequestStreams
     /// Runs a sequence on a thread of its own, at most so many elements ahead of who reads it. Its exceptions come out where it is read; who
     /// stops reading stops it.
     /// </summary>
-    public static IEnumerable<T> OnItsOwnThread<T>(this IEnumerable<T> sequence, int elementsAhead)
+    /// <param name="sequence">The sequence.</param>
+    /// <param name="elementsAhead">How far it may be ahead.</param>
+    /// <param name="onUnread">Told of each element that no one will read.</param>
+    public static IEnumerable<T> OnItsOwnThread<T>(this IEnumerable<T> sequence, int elementsAhead, Action<T>? onUnread = null)
     {
         using var queue = new BlockingCollection<T>(elementsAhead);
         using var stop = new CancellationTokenSource();
@@ -134,7 +137,13 @@ internal static class RequestStreams
             try
             {
                 foreach (T element in sequence)
-                    queue.Add(element, stop.Token);
+                {
+                    if (!TryAdd(element))
+                    {
+                        onUnread?.Invoke(element);
+                        return;
+                    }
+                }
             }
             finally
             {
@@ -151,7 +160,22 @@ internal static class RequestStreams
         {
             stop.Cancel();
             // The sequence must have ended before its queue is disposed; what it threw has come out above, or no one reads any more.
-            running.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
+            running.ContinueWith(ended => ended.Exception, TaskScheduler.Default).Wait();
+            while (queue.TryTake(out T? unread))
+                onUnread?.Invoke(unread);
+        }
+
+        bool TryAdd(T element)
+        {
+            try
+            {
+                queue.Add(element, stop.Token);
+                return true;
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
+            }
         }
     }
 

@@ -16,7 +16,7 @@ public abstract class ColumnAddingTransformer : ITransformer
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => GetRowToRowMapper(inputSchema).OutputSchema;
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column that is read is missing, of the wrong type, or has other keys than at Fit.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column that is read is missing, of the wrong type, or has another number of keys than at Fit.</exception>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
@@ -24,7 +24,7 @@ public abstract class ColumnAddingTransformer : ITransformer
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">A column that is read is missing, of the wrong type, or has other keys than at Fit.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column that is read is missing, of the wrong type, or has another number of keys than at Fit.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -27,6 +27,33 @@ internal static class ColumnReader
         }
     }
 
+    /// <summary>
+    /// Whether a row begins a group: its value is another than that of the row before, or missing (key 0, empty text), as what is not known belongs to nothing.
+    /// </summary>
+    public static Func<bool> BeginsGroup(DataViewRow row, DataViewSchema.Column column)
+    {
+        if (column.Type is TextDataViewType)
+        {
+            string before = "";
+            return Value<ReadOnlyMemory<char>, bool>(row, column, text =>
+            {
+                bool begins = text.IsEmpty || !text.Span.SequenceEqual(before);
+                if (begins)
+                    before = text.ToString();
+                return begins;
+            });
+        }
+        Func<long> read = NumberTypes.Reader(row, column);
+        long? missing = column.Type is KeyDataViewType ? 0 : null, last = null;
+        return () =>
+        {
+            long value = read();
+            bool begins = value == missing || value != last;
+            last = value;
+            return begins;
+        };
+    }
+
     /// <summary>Keys as 0 (missing) to <paramref name="keyCount"/>; what lies beyond is missing too.</summary>
     public static Func<int[]> Keys(DataViewRow row, DataViewSchema.Column column, int keyCount)
     {

@@ -86,6 +86,8 @@ internal sealed record CtrConfig
     public void Check(Requirement require)
     {
         Options.CheckNetwork(require);
+        object?[] fields = [.. AllFields, .. NumericFields];
+        require(Array.TrueForAll(fields, field => field is not null), "fields", "no null among them", null);
         require(SequenceFields is [{ ColumnName: not null }, ..], nameof(SequenceFields), "the item and what else a token has", SequenceFields.Length);
         require(SequenceFields.All(field => field.HistoryColumnName is not null), nameof(SequenceFields), "fields of the history", null);
         require(CandidateFields.Concat(UserFields).All(field => field is { ColumnName: not null, HistoryColumnName: null }),

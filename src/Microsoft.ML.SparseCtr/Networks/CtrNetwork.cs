@@ -90,7 +90,8 @@ internal abstract class CtrNetwork : nn.Module<PackedBatch, Tensor>
         // state_dict would name a weight once more for every field that holds its module.
         return new Weights(named_parameters().Select(named =>
         {
-            using Tensor values = named.Item2.detach().to(float32).cpu().contiguous();
+            using DisposeScope scope = NewDisposeScope();
+            Tensor values = named.Item2.to(float32).cpu().contiguous();
             var weight = new Weight(named.Item1, values.shape);
             long bytes = weight.Count * sizeof(float);
             Buffer.MemoryCopy(TensorMemory.Floats(values), weight.Values, bytes, bytes);

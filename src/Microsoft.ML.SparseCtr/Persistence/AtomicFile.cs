@@ -14,12 +14,24 @@ internal static class AtomicFile
             write(unfinished);
             using (FileStream written = new(unfinished, FileMode.Open, FileAccess.ReadWrite))
                 written.Flush(flushToDisk: true);
+            File.Move(unfinished, file, overwrite: true);
         }
         catch
         {
-            File.Delete(unfinished);
+            TryDelete(unfinished);
             throw;
         }
-        File.Move(unfinished, file, overwrite: true);
+    }
+
+    /// <summary>What went wrong before is what is to be told.</summary>
+    private static void TryDelete(string file)
+    {
+        try
+        {
+            File.Delete(file);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+        }
     }
 }

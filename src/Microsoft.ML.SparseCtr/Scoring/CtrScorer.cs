@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using Microsoft.ML.Data;
+using static System.FormattableString;
 
 namespace Microsoft.ML.SparseCtr;
 
@@ -143,7 +144,7 @@ public sealed class CtrScorer
     /// <summary>The key that stands for a real number (of a Single or Double column, such as a rating) in a column; 0, the missing key, where none does.</summary>
     /// <inheritdoc cref="KeyOf(string, string)"/>
     public int KeyOf(string columnName, double value)
-        => KeysOf(columnName).Reals?.GetValueOrDefault(NumberTypes.ToInt64(value)) ?? throw new InvalidOperationException(
+        => KeysOf(columnName) is { Reals: { } reals } keys ? reals.GetValueOrDefault(NumberTypes.ToInt64(keys.AreSingles ? (float)value : value)) : throw new InvalidOperationException(
             $"The keys of column '{columnName}' do not stand for real numbers, as far as the model says.");
 
     /// <summary>The scores (logits) of candidates for a user, in their order: the greater, the likelier is a click.</summary>
@@ -336,7 +337,7 @@ public sealed class CtrScorer
         foreach (int key in keys)
         {
             if ((uint)key > (uint)field.KeyCount)
-                throw Bad(name, $"has the key {key} in '{column}'; expected 0 to {field.KeyCount:N0}");
+                throw Bad(name, Invariant($"has the key {key} in '{column}'; expected 0 to {field.KeyCount:N0}"));
         }
     }
 
@@ -348,14 +349,14 @@ public sealed class CtrScorer
             nameof(columnName), columnName, $"The model reads no key column of that name; expected one of {string.Join(", ", _keys.Keys)}.");
 
     /// <summary>The keys of a column by what they stand for; null where they do not stand for such values.</summary>
-    private sealed record KeyLookup(Dictionary<string, int>? Texts, Dictionary<long, int>? Numbers, Dictionary<long, int>? Reals)
+    private sealed record KeyLookup(Dictionary<string, int>? Texts, Dictionary<long, int>? Numbers, Dictionary<long, int>? Reals, bool AreSingles)
     {
         public static KeyLookup Of(DataViewSchema? schema, string column)
         {
             KeyValues? values = schema?.GetColumnOrNull(column) is { } found ? KeyValues.Of(found) : null;
             Dictionary<long, int>? numbers = First(values?.Numbers);
             bool areWhole = values is not null && NumberTypes.IsWhole(values.Type);
-            return new(First(values?.Texts?.Select(text => text.ToString())), areWhole ? numbers : null, areWhole ? null : numbers);
+            return new(First(values?.Texts?.Select(text => text.ToString())), areWhole ? numbers : null, areWhole ? null : numbers, values?.Type == NumberDataViewType.Single);
         }
 
         /// <summary>Of several keys for one value, the first.</summary>

@@ -14,6 +14,9 @@ namespace Microsoft.ML.SparseCtr;
 /// </remarks>
 public abstract class CtrTrainer : IEstimator<CtrTransformer>
 {
+    /// <summary>A host keeps the seed and the GPU that its environment had when it was made; the environment's own are those at Fit.</summary>
+    private readonly IHostEnvironment _environment;
+
     private readonly IHost _host;
     private readonly CtrTrainerOptions _options;
     private readonly IProgress<TrainingProgress>? _progress;
@@ -22,6 +25,7 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
     private protected CtrTrainer(
         IHostEnvironment environment, CtrTrainerOptions options, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
+        _environment = environment;
         _host = environment.Register(GetType().Name);
         options.Validate(_host);
         // A copy: what the caller does with the options later is nothing to the trainer and its models.
@@ -47,7 +51,7 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
     public CtrTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on a view.</summary>
-    /// <param name="trainData">The rows to train on. It is read once to count and to standardize, and once per epoch.</param>
+    /// <param name="trainData">The rows to train on. It is read once to count and to standardize, and in each epoch once to train and, where its latest rows validate, once more.</param>
     /// <param name="validationData">
     /// Rows to validate on, with the same columns and key mappings: the weights of the epoch with the best AUC on them are kept. Null keeps
     /// the latest of the training rows for that, as many as <see cref="CtrTrainerOptions.ValidationFraction"/> says.
@@ -73,8 +77,8 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
         CtrConfig config = KeyBinding.Bind(CtrConfig.Of(_options), trainData.Schema);
         if (validationData is not null)
             KeyBinding.Check(config, validationData.Schema);
-        int? seed = _options.Seed ?? MLNetInternals.SeedOf(_host);
-        torch.Device device = Devices.Choose(_host, channel);
+        int? seed = _options.Seed ?? MLNetInternals.SeedOf(_environment);
+        torch.Device device = Devices.Choose(_environment, channel);
         Checkpoint? checkpoint = _options.CheckpointPath is { } path ? new Checkpoint(path) : null;
 
         var run = new TrainingRun(_host, channel, config, seed, device, _progress ?? Trial?.Progress, Trial, checkpoint, _cancellationToken);

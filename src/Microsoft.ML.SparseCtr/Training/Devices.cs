@@ -10,9 +10,9 @@ internal static class Devices
     /// <summary>
     /// The GPU that MLContext.GpuDeviceId names; the CPU where it names none, or where it cannot be had and MLContext.FallbackToCpu allows.
     /// </summary>
-    public static torch.Device Choose(IHost host, IChannel channel)
+    public static torch.Device Choose(IHostEnvironment environment, IChannel channel)
     {
-        if (MLNetInternals.GpuDeviceIdOf(host) is not int gpu)
+        if (MLNetInternals.GpuDeviceIdOf(environment) is not int gpu)
             return torch.CPU;
         int count = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
         if (gpu >= 0 && gpu < count)
@@ -24,8 +24,8 @@ internal static class Devices
 
         string problem = $"GPU {gpu} (MLContext.GpuDeviceId) is not available: libtorch sees {count} CUDA devices"
             + (count == 0 ? ", and none without the package TorchSharp-cuda-linux or TorchSharp-cuda-windows." : ".");
-        if (!MLNetInternals.FallsBackToCpu(host))
-            throw host.Process(new InvalidOperationException(problem + " Set MLContext.FallbackToCpu to train on the CPU instead."));
+        if (!MLNetInternals.FallsBackToCpu(environment))
+            throw channel.Process(new InvalidOperationException(problem + " Set MLContext.FallbackToCpu to train on the CPU instead."));
         channel.Warning(MessageSensitivity.None, problem + " Training on the CPU.");
         return torch.CPU;
     }

@@ -24,8 +24,9 @@ internal static class OutOfMemory
     /// <param name="device">Where it computed.</param>
     public static InvalidOperationException Explain(Exception exception, CtrTrainerOptions options, torch.Device device) => new(
         $"There is not enough memory for this training on {(device.type == DeviceType.CPU ? "the CPU" : $"GPU {device.index}")}. "
-        + $"Lower {nameof(options.BatchSize)} ({options.BatchSize}) first, then {nameof(options.HistoryLength)} ({options.HistoryLength}) "
-        + $"and {nameof(options.ModelDimension)} ({options.ModelDimension}); where fields have so many keys that their embeddings take most of it, "
+        + $"Lower {nameof(options.BatchSize)} ({options.BatchSize}) first, "
+        + (device.type == DeviceType.CPU ? $"and {nameof(options.ShufflePoolSize)} ({options.ShufflePoolSize}), the requests that are held at a time; " : "")
+        + $"then {nameof(options.HistoryLength)} ({options.HistoryLength}) and {nameof(options.ModelDimension)} ({options.ModelDimension}); where fields have so many keys that their embeddings take most of it, "
         + $"{nameof(options.EmbeddingDimension)} ({options.EmbeddingDimension}) and {nameof(options.MaximumTableRows)} ({options.MaximumTableRows?.ToString() ?? "null"}).",
         exception);
 }

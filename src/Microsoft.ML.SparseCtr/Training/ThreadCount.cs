@@ -2,12 +2,25 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>Sets the number of threads of libtorch and that of our own kernels, which the whole process shares, until it is disposed.</summary>
+/// <summary>
+/// Sets the number of threads of libtorch and that of our own kernels, which the whole process shares, until it is disposed. Of several that overlap, the latest
+/// counts, and when all are disposed the numbers are those from before.
+/// </summary>
 internal sealed class ThreadCount : IDisposable
 {
-    private readonly (int LibTorch, int Kernels) _before = (OfLibTorch, OfKernels);
+    private static readonly Lock s_lock = new();
+    private static int s_alive;
+    private static (int LibTorch, int Kernels) s_before;
 
-    public ThreadCount(int threads) => (OfLibTorch, OfKernels) = (threads, threads);
+    public ThreadCount(int threads)
+    {
+        lock (s_lock)
+        {
+            if (s_alive++ == 0)
+                s_before = (OfLibTorch, OfKernels);
+            (OfLibTorch, OfKernels) = (threads, threads);
+        }
+    }
 
     /// <summary>Threads of libtorch.</summary>
     public static int OfLibTorch
@@ -26,5 +39,12 @@ internal sealed class ThreadCount : IDisposable
     /// <summary>Threads for so much work, of which each is to have so much that it is worth its start.</summary>
     public static int For(long work, long perThread) => (int)Math.Clamp(work / perThread, 1, OfKernels);
 
-    public void Dispose() => (OfLibTorch, OfKernels) = _before;
+    public void Dispose()
+    {
+        lock (s_lock)
+        {
+            if (--s_alive == 0)
+                (OfLibTorch, OfKernels) = s_before;
+        }
+    }
 }

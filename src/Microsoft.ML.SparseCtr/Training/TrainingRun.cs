@@ -5,6 +5,7 @@ using Microsoft.ML.Runtime;
 using Microsoft.ML.SparseCtr.Interop;
 using TorchSharp;
 using TorchSharp.Modules;
+using static System.FormattableString;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
@@ -101,6 +102,9 @@ internal sealed class TrainingRun(
             {
                 TrainingProgress done = TrainEpoch(network, state, schedule, batches(), epoch, stepsPerEpoch, save);
                 state.Optimizer.CompleteTables();
+                // The loss of a step is that of the weights before it: after the last one, no loss would tell.
+                if (!AreFinite(network))
+                    throw Diverged(Invariant($"weights are no numbers any more after epoch {epoch}"));
 
                 double? auc = validation is null ? null : ValidationAuc(network, validation);
                 bool isBest = state.Best.Offer(auc ?? epoch, epoch);
@@ -121,6 +125,14 @@ internal sealed class TrainingRun(
         state.Best.Restore();
         network.to(CPU);
         network.eval();
+    }
+
+    private static bool AreFinite(CtrNetwork network)
+    {
+        using IDisposable noGradient = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        // A sum is finite only if all that is summed is.
+        return network.parameters().All(weights => float.IsFinite(weights.sum().item<float>()));
     }
 
     private string? ReasonToStop(TrainingProgress done, int bestEpoch)
@@ -159,16 +171,13 @@ internal sealed class TrainingRun(
         Stopwatch clock = Stopwatch.StartNew(), sinceSaved = Stopwatch.StartNew();
         long rowsBefore = state.Rows;
         TrainingProgress done = Progress();
-        foreach (List<PackedBatch> batch in batches.OnItsOwnThread(BatchesAhead))
+        foreach (List<PackedBatch> batch in batches.OnItsOwnThread(BatchesAhead, unread => unread.ForEach(part => part.Dispose())))
         {
             CheckCanceled();
             double lossSum = Step(network, state.Optimizer, schedule.At((long)(epoch - 1) * stepsPerEpoch + state.Step), batch);
             state.EndStep(lossSum, batch.Sum(part => part.Plan.CandidateCount));
             if (!double.IsFinite(lossSum))
-            {
-                throw host.Process(new InvalidOperationException(
-                    $"Training diverged: the loss became {lossSum} in epoch {epoch}, step {state.Step}. Lower {nameof(_options.LearningRate)} ({_options.LearningRate})."));
-            }
+                throw Diverged(Invariant($"the loss became {lossSum} in epoch {epoch}, step {state.Step}"));
             progress?.Report(done = Progress());
             if (sinceSaved.Elapsed.TotalSeconds >= _options.CheckpointSeconds)
             {
@@ -182,6 +191,9 @@ internal sealed class TrainingRun(
             epoch, _options.NumberOfEpochs, state.Step, stepsPerEpoch, state.LossSum / state.Rows, (state.Rows - rowsBefore) / clock.Elapsed.TotalSeconds);
     }
 
+    private InvalidOperationException Diverged(string what) => host.Process(new InvalidOperationException(
+        Invariant($"Training diverged: {what}. Lower {nameof(_options.LearningRate)} ({_options.LearningRate}).")));
+
     /// <summary>One optimizer step; returns the sum of the rows' losses.</summary>
     private double Step(CtrNetwork network, NetworkOptimizer optimizer, double learningRate, List<PackedBatch> batch)
     {
@@ -191,12 +203,19 @@ internal sealed class TrainingRun(
         if (device.type == DeviceType.CUDA)
             cuda.manual_seed_all(randint(long.MaxValue, new long[] { 1 }).item<long>());
         optimizer.ClearGradients();
-        foreach (PackedBatch part in batch)
+        try
         {
-            using PackedBatch used = part;
-            ChooseThreads(part);
-            using DisposeScope scope = NewDisposeScope();
-            optimizer.Backward(nn.functional.binary_cross_entropy_with_logits(network.forward(part), part.Labels, reduction: nn.Reduction.Sum) / rows);
+            foreach (PackedBatch part in batch)
+            {
+                using PackedBatch used = part;
+                ChooseThreads(part);
+                using DisposeScope scope = NewDisposeScope();
+                optimizer.Backward(nn.functional.binary_cross_entropy_with_logits(network.forward(part), part.Labels, reduction: nn.Reduction.Sum) / rows);
+            }
+        }
+        finally
+        {
+            batch.ForEach(part => part.Dispose());
         }
         return optimizer.Step(learningRate) * rows;
     }
@@ -208,7 +227,7 @@ internal sealed class TrainingRun(
         var labels = new List<bool>();
         using IDisposable noGradient = no_grad();
         IEnumerable<(List<Request>, PackedBatch)> batches = requests.InPasses().Select(part => (part, PackedBatch.Create(part, network, device)));
-        foreach ((List<Request> part, PackedBatch batch) in batches.OnItsOwnThread(BatchesAhead))
+        foreach ((List<Request> part, PackedBatch batch) in batches.OnItsOwnThread(BatchesAhead, unread => unread.Item2.Dispose()))
         {
             CheckCanceled();
             using DisposeScope scope = NewDisposeScope();
@@ -278,7 +297,7 @@ internal sealed class BestWeights(CtrNetwork network) : IDisposable
             if (_weights.TryGetValue(name, out Tensor? kept))
                 kept.copy_(value);
             else
-                _weights[name] = value.detach().clone().DetachFromDisposeScope();
+                _weights[name] = value.clone().DetachFromDisposeScope();
         }
     }
 

@@ -55,6 +55,20 @@ public class RequestStreamsTests
     }
 
     [Fact]
+    public void What_a_sequence_has_made_and_no_one_reads_any_more_is_handed_back()
+    {
+        int made = 0;
+        IEnumerable<int> Numbers()
+        {
+            while (true)
+                yield return made++;
+        }
+        var unread = new List<int>();
+        int[] read = [.. Numbers().OnItsOwnThread(2, unread.Add).Take(3)];
+        Assert.Equal(Enumerable.Range(0, made), read.Concat(unread.Order()));
+    }
+
+    [Fact]
     public void Passes_keep_the_order_and_hold_no_more_tokens_than_one_pass_but_for_a_single_large_request()
     {
         Request[] requests = [.. Enumerable.Range(0, 40).Select(i => TestRequests.Request(events: i % 7 * 1_000, candidates: 1, seed: i)), TestRequests.Request(20_000, 2)];

@@ -29,6 +29,17 @@ public class EmulatedTrainingTests
     }
 
     [SkippableFact]
+    public void Attention_that_no_kernel_computes_takes_part_in_mixed_precision_too()
+    {
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        (options.NumberOfEpochs, options.AttentionImplementation) = (1, AttentionImplementation.Reference);
+        float[] expected = Train(options);
+        options.MixedPrecision = true;
+        using IDisposable emulation = CudaKernels.Emulate(EmulatedGpu.Library);
+        Assert.InRange(expected.Zip(Train(options), (one, other) => Math.Abs(one - other)).Max(), double.Epsilon, 0.1);
+    }
+
+    [SkippableFact]
     public void Dropout_by_a_kernel_trains_too_and_the_same_for_the_same_seed()
     {
         using IDisposable emulation = CudaKernels.Emulate(EmulatedGpu.Library);

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
@@ -60,6 +61,21 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
         Assert.Contains("'Item' do not stand for real numbers", Assert.Throws<InvalidOperationException>(() => Scorer.KeyOf("Item", 3.5)).Message);
         Assert.Contains("do not stand for texts", Assert.Throws<InvalidOperationException>(() => CtrScorer.Of(trained.Model).KeyOf("Item", "item 0")).Message);
         Assert.Contains("expected one of HistoryItem, HistoryKind", Assert.Throws<ArgumentOutOfRangeException>(() => Scorer.KeyOf("Price", "1")).Message);
+    }
+
+    private sealed class Rated
+    {
+        [VectorType]
+        public float[] HistoryAction { get; set; } = [];
+    }
+
+    [Fact]
+    public void A_real_number_has_the_key_of_its_column_whatever_the_columns_precision()
+    {
+        IDataView rated = _mlContext.Data.LoadFromEnumerable([new Rated { HistoryAction = [3.5f, 4.1f] }]);
+        IDataView keyed = _mlContext.Transforms.Conversion.MapValueToKey("HistoryAction").Fit(rated).Transform(rated);
+        CtrScorer scorer = CtrScorer.Of(trained.Model.LastTransformer, keyed.Schema);
+        Assert.Equal([1, 2, 0], new[] { 3.5, 4.1, 4.2 }.Select(rating => scorer.KeyOf("HistoryAction", rating)));
     }
 
     [Fact]

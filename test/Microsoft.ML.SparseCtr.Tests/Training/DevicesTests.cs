@@ -65,6 +65,19 @@ public class DevicesTests
             => TinyClicks.Predict(mlContext, TinyClicks.Fit(mlContext, rows, options), rows).Select(prediction => prediction.Score).ToArray();
     }
 
+    [Fact]
+    public void What_counts_is_the_GPU_that_the_context_names_when_Fit_begins()
+    {
+        MLContext mlContext = Context(1_000, fallbackToCpu: false);
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        options.NumberOfEpochs = 1;
+        IEstimator<ITransformer> pipeline = TinyClicks.Keys(mlContext).Append(mlContext.Ranking.Trainers.SparseCtr(options));
+        IDataView rows = TinyClicks.View(mlContext, TinyClicks.Rows(100));
+        Assert.Throws<InvalidOperationException>(() => pipeline.Fit(rows));
+        mlContext.FallbackToCpu = true;
+        pipeline.Fit(rows);
+    }
+
     private torch.Device Choose(int? gpu, bool fallbackToCpu)
     {
         IHost host = ((IHostEnvironment)Context(gpu, fallbackToCpu)).Register("Trainer");

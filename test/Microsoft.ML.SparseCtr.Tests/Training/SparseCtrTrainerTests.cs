@@ -55,6 +55,28 @@ public class SparseCtrTrainerTests(TrainedModel trained) : IClassFixture<Trained
     }
 
     [Fact]
+    public void Rows_whose_group_is_missing_are_requests_of_their_own()
+    {
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        (options.RowGroupColumnName, options.BatchSize, options.ValidationFraction, options.NumberOfEpochs) = ("Request", 10, 0, 1);
+        var reports = new List<TrainingProgress>();
+        IDataView rows = Keyed(TinyClicks.Rows(100));
+        // Of no row the request is among these keys.
+        IDataView missing = _mlContext.Transforms.Conversion.MapValueToKey("Request").Fit(_mlContext.Data.LoadFromEnumerable([new TinyClicks.Row { Request = -1 }])).Transform(rows);
+        _mlContext.Ranking.Trainers.SparseCtr(options, new DirectProgress(reports.Add)).Fit(missing);
+        Assert.Equal(10, reports[0].StepsPerEpoch);
+    }
+
+    [Fact]
+    public void A_training_whose_weights_become_infinite_in_its_last_step_says_so()
+    {
+        SparseCtrTrainer.Options options = TinyClicks.Options();
+        (options.BatchSize, options.NumberOfEpochs, options.ValidationFraction, options.LearningRate) = (100, 1, 0, 1e39);
+        string message = Assert.Throws<InvalidOperationException>(() => TinyClicks.Fit(_mlContext, TinyClicks.Rows(100), options)).Message;
+        Assert.Equal("Training diverged: weights are no numbers any more after epoch 1. Lower LearningRate (1E+39).", message);
+    }
+
+    [Fact]
     public void Rows_of_one_group_must_have_one_history()
     {
         SparseCtrTrainer.Options options = TinyClicks.Options();
