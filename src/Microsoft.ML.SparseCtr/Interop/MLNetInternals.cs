@@ -40,8 +40,8 @@ internal static class MLNetInternals
     public static SchemaShape.Column ScalarShape(string name, DataViewType type) => new(name, SchemaShape.Column.VectorKind.Scalar, type, isKey: false);
 
     /// <summary>The shape of a column of vectors of any length.</summary>
-    public static SchemaShape.Column VectorShape(string name, DataViewType itemType)
-        => new(name, SchemaShape.Column.VectorKind.VariableVector, itemType, isKey: false);
+    public static SchemaShape.Column VectorShape(string name, DataViewType itemType, DataViewSchema.Annotations? annotations = null)
+        => new(name, SchemaShape.Column.VectorKind.VariableVector, itemType, isKey: false, annotations is null ? null : ShapeOf(annotations.Schema));
 
     /// <summary>The shape of a column of vectors of any length of keys.</summary>
     /// <param name="name">The column's name.</param>

@@ -147,7 +147,7 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
                 .Select(column => column.IsKey
                     ? MLNetInternals.KeyVectorShape(EventField.Prefix + column.Name, column.Annotations)
                     : MLNetInternals.VectorShape(EventField.Prefix + column.Name, column.ItemType)),
-            MLNetInternals.VectorShape(BehaviorSequenceTransformer.HistoryTimestamp, NumberDataViewType.Int64),
+            MLNetInternals.VectorShape(BehaviorSequenceTransformer.HistoryTimestamp, NumberDataViewType.Int64, new HistoryWindow(_options.HistoryLength, _options.HistoryStride).ToAnnotations()),
         ];
         return inputSchema.WithColumns(added);
     }

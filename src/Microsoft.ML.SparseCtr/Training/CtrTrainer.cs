@@ -74,6 +74,8 @@ public abstract class CtrTrainer : IEstimator<CtrTransformer>
             CheckColumns(MLNetInternals.ShapeOf(validationData.Schema));
 
         using IChannel channel = _host.Start("Training");
+        if (HistoryWindow.Of(trainData.Schema[_options.HistoryTimestampColumnName])?.ProblemWith(_options) is { } problem)
+            channel.Warning(MessageSensitivity.None, problem);
         CtrConfig config = KeyBinding.Bind(CtrConfig.Of(_options), trainData.Schema);
         if (validationData is not null)
             KeyBinding.Check(config, validationData.Schema);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using TorchSharp;
+using static System.FormattableString;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.SparseCtr;
@@ -33,7 +34,8 @@ internal sealed unsafe class HostRowwiseOptimizer : RowwiseOptimizer
         if (_keptPerRow * Rows > Array.MaxLength)
         {
             throw new InvalidOperationException(
-                $"A table of {Rows:N0} rows of {Dimension} weights is too large: it must have at most {Array.MaxLength / _keptPerRow:N0} rows.");
+                Invariant($"A table of {Rows:N0} rows of {Dimension} weights is too large: it must have at most {Array.MaxLength / _keptPerRow:N0} rows. ")
+                + $"Set {nameof(CtrTrainerOptions.MaximumTableRows)}, or lower {nameof(CtrTrainerOptions.EmbeddingDimension)}.");
         }
         (_kept, _states) = (GC.AllocateArray<float>((int)(_keptPerRow * Rows), pinned: true), new (int, int)[Rows]);
         // Written once, all of the memory is there: the system would otherwise hand it out page by page, in the middle of steps.
@@ -62,10 +64,15 @@ internal sealed unsafe class HostRowwiseOptimizer : RowwiseOptimizer
             }
         }
 
-        int size = _rows.Count * Dimension;
+        long size = (long)_rows.Count * Dimension;
+        if (size > Array.MaxLength)
+        {
+            throw new InvalidOperationException(Invariant($"A batch looks up {_rows.Count:N0} rows of {Dimension} weights in one table, more than an array holds. ")
+                + $"Lower {nameof(CtrTrainerOptions.BatchSize)} or {nameof(CtrTrainerOptions.EmbeddingDimension)}.");
+        }
         if (_weights.Length < size)
         {
-            Array.Resize(ref _weights, Math.Max(size, 2 * _weights.Length));
+            Array.Resize(ref _weights, (int)Math.Min(Math.Max(size, 2L * _weights.Length), Array.MaxLength));
             Array.Resize(ref _gradients, _weights.Length);
         }
         ReadOnlySpan<long> added = CollectionsMarshal.AsSpan(_rows)[before..];

@@ -75,6 +75,27 @@ public class PipelineTests
         Assert.InRange(engine.Predict(liked).Probability - engine.Predict(other).Probability, 0.4, 1);
     }
 
+    [Theory]
+    [InlineData(200, 1, 0)]
+    [InlineData(100, 1, 1)]
+    [InlineData(200, 10, 1)]
+    public void Fit_warns_where_BehaviorSequence_cuts_histories_otherwise_than_the_trainer_would(int length, int stride, int warnings)
+    {
+        IDataView log = _mlContext.Data.LoadFromEnumerable(Impressions(300));
+        var told = new List<string>();
+        _mlContext.Log += (_, message) =>
+        {
+            if (message.RawMessage.Contains("Give both the same."))
+                told.Add(message.RawMessage);
+        };
+        _mlContext.Transforms.Conversion.MapValueToKey("Item")
+            .Append(_mlContext.Transforms.BehaviorSequence(log, new BehaviorSequenceEstimator.Options { HistoryLength = length, HistoryStride = stride }))
+            .Append(_mlContext.Ranking.Trainers.SparseCtr(new SparseCtrTrainer.Options { NumberOfEpochs = 1 }))
+            .Fit(log);
+        Assert.Equal(warnings, told.Count);
+        Assert.All(told, message => Assert.Contains($"at most {length} events in 'HistoryTimestamp', with a stride of {stride}, but the trainer has HistoryLength 200 and HistoryStride 1", message));
+    }
+
     /// <summary>Each user likes one category, is mostly shown it, and clicks it.</summary>
     private static Impression[] Impressions(int count)
     {
