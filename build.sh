@@ -23,11 +23,12 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+export DOTNET_CLI_UI_LANGUAGE=en # What the test runner says is read.
 solution=SparseCtr.MLNet.sln
 kind_file=artifacts/build-kind.props
 libtorch_file=artifacts/libtorch-folder
 native=artifacts/native
-native_packages=(g++ cmake)
+native_packages=(g++ cmake make)
 libtorch_packages=(libtorch-dev libopenblas0-openmp)
 pytorch_packages=(python3-torch libopenblas0-openmp)
 test_packages=(chromium)
@@ -56,7 +57,7 @@ main() {
         demo) setup "$forced"; demo ${args+"${args[@]}"} ;;
         test) setup "$forced"; run_tests ;;
         bench) setup "$forced"; bench ${args+"${args[@]}"} ;;
-        *) sed -n '4,18s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '4,18s/^# *//p' build.sh >&2; exit 2 ;;
     esac
 }
 
@@ -82,6 +83,8 @@ choose_kind() {
         kind=packages; why='the NuGet feed has them'
     else
         kind=offline; why="the NuGet feed does not give the real packages (${restore_error:-restore failed})"
+        # Only that it lacks them is an answer to remember; a feed that could not be reached is asked again.
+        [[ $restore_error == *NU110[12] ]] || fingerprint=none
     fi
     say "$kind build, against $([[ $kind == packages ]] && echo 'the real Microsoft.ML and TorchSharp packages' || echo 'offline/'): $why"
 
@@ -124,7 +127,7 @@ prepare_offline_build() {
         [[ -f $libtorch_file ]] || install_debian_packages "${libtorch_packages[@]}"
     else
         local tool
-        for tool in c++ cmake; do
+        for tool in c++ cmake make; do
             command -v "$tool" >/dev/null || fail "no apt-get here, and $tool is missing: install it, and libtorch 1.13 to 2.11, which --libtorch names; on Debian these are ${native_packages[*]} ${libtorch_packages[*]}"
         done
     fi
@@ -152,7 +155,7 @@ prepare_browser() {
 # Some tests compile the kernels for GPUs with NVIDIA's compiler, which needs no GPU; without it they are skipped. On Debian it is a non-free package: it is only
 # unpacked under artifacts/, and the system's own lists of packages stay as they are.
 prepare_nvrtc() {
-    if [[ ! -d $nvrtc ]] && ! ldconfig -p 2>/dev/null | grep -q 'libnvrtc\.so'; then
+    if [[ ! -d $nvrtc ]] && ! PATH=$PATH:/sbin ldconfig -p 2>/dev/null | grep -q 'libnvrtc\.so'; then
         say "unpacking NVIDIA's run-time compiler into $nvrtc (17 MB, from Debian's non-free packages)"
         (unpack_nvrtc) >/dev/null 2>&1 || { rm -rf "$nvrtc"; say 'it cannot be had here: the tests that compile kernels with it are skipped'; return 0; }
     fi

@@ -319,8 +319,8 @@ public static class SparseCtrCatalog
 
     /// <summary>
     /// Adds newer events to every BehaviorSequence and RunningRate of a model: what has happened since it was trained, or the whole log where
-    /// the model was saved without it. Of what is appended, each of the transformers shows all or nothing to a prediction made meanwhile. Append
-    /// logs one after the other.
+    /// the model was saved without it. Of what is appended, each of the transformers shows all or nothing to a prediction made meanwhile. Of
+    /// calls at the same time, one waits for the other.
     /// </summary>
     /// <param name="model">A fitted or loaded pipeline, or one of its transformers.</param>
     /// <param name="events">Events with the columns of the logs that the transformers were fitted on.</param>

@@ -92,7 +92,7 @@ internal sealed class GeneratedData
                 });
             }
             foreach (Impression seen in shown)
-                belief.Observe(seen.Category, seen.Label, i => ClickProbability(seen.Item, i, time));
+                belief.Observe(seen.Category, seen.Action > 0, i => ClickProbability(seen.Item, i, time));
             _log.AddRange(shown);
         }
     }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using SparseCtr.Samples;
 
 // usage: Samples train [--data FOLDER | --users N] [--model ctr.zip] [--seed N] [--trainer NAME] [--set OPTION=NUMBER]...
@@ -25,7 +26,7 @@ try
             throw new ArgumentException($"'{arguments.Command}' is no command: use train, score, sweep or serve.");
     }
 }
-catch (Exception problem) when (problem is ArgumentException or IOException or FormatException or InvalidOperationException)
+catch (Exception problem) when (problem is ArgumentException or IOException or FormatException or InvalidOperationException or UnauthorizedAccessException or SocketException)
 {
     Console.Error.WriteLine($"error: {problem.Message}");
     return 1;

@@ -10,11 +10,14 @@ internal sealed class AttentionPasses
     private readonly EvoAttentionPlan _plan;
     private readonly Tensor _tokens, _gradient;
 
-    public AttentionPasses(EvoAttention attention, EvoAttentionPlan plan)
+    /// <param name="attention">The layer.</param>
+    /// <param name="plan">Of its batch.</param>
+    /// <param name="dtype">What it is given, and so what it computes in.</param>
+    public AttentionPasses(EvoAttention attention, EvoAttentionPlan plan, ScalarType dtype = ScalarType.Float32)
     {
         (_attention, _plan) = (attention, plan);
         Tensor weight = attention.parameters().First();
-        _tokens = randn(plan.TokenCount, weight.shape[1], device: weight.device).requires_grad_();
+        _tokens = randn(plan.TokenCount, weight.shape[1], device: weight.device).to(dtype).requires_grad_();
         _gradient = randn_like(_tokens);
     }
 

@@ -163,7 +163,9 @@ internal sealed class Measurements(Device device, Precision precision)
     {
         if (what == "training-step")
             return TrainingStep();
-        var passes = new AttentionPasses(new EvoAttention(_sizes).to(device), EvoAttentionPlan.Create(_requests, _sizes));
+        var passes = new AttentionPasses(new EvoAttention(_sizes).to(device), EvoAttentionPlan.Create(_requests, _sizes),
+            // As the norm before it has it.
+            _sizes.MixedPrecision && device.type == DeviceType.CUDA ? ScalarType.BFloat16 : ScalarType.Float32);
         return what == "attention-forward" ? passes.Forward : passes.ForwardAndBackward;
     }
 

@@ -9,8 +9,6 @@ namespace Microsoft.ML.SparseCtr;
 /// <param name="first">The first part, an index for each way; null where there are no events yet.</param>
 internal sealed class EventIndexes(Func<EventIndex.Builder>[] newBuilders, EventIndex[]? first)
 {
-    private static readonly Lock s_appending = new();
-
     // [way][part], older parts first.
     private volatile EventIndex[][] _current = newBuilders.Select((_, way) => first is null ? Array.Empty<EventIndex>() : [first[way]]).ToArray();
 
@@ -26,7 +24,7 @@ internal sealed class EventIndexes(Func<EventIndex.Builder>[] newBuilders, Event
 
     public EventIndex.Builder[] NewBuilders() => newBuilders.Select(make => make()).ToArray();
 
-    /// <summary>Makes the part to append, given those so far, and does all merging.</summary>
+    /// <summary>Makes the part to append, given those so far, and does all merging. Until it is shown, nothing else must be appended.</summary>
     public Appending PrepareToAppend(Func<EventIndex[][], EventIndex[]> build)
     {
         EventIndex[][] before = _current;
@@ -34,7 +32,7 @@ internal sealed class EventIndexes(Func<EventIndex.Builder>[] newBuilders, Event
         EventIndex[][] after = before.Select((parts, way) => parts.Append(added[way]).ToArray()).ToArray();
         while (after[^1] is [.., var larger, var last] && 2L * last.Count >= larger.Count && (long)larger.Count + last.Count <= EventIndex.MaximumCount)
             after = after.Select((parts, way) => parts[..^2].Append(Merge(way, parts[^2..])).ToArray()).ToArray();
-        return new Appending(this, before, after);
+        return new Appending(this, after);
     }
 
     /// <summary>For each way, all events in one index.</summary>
@@ -56,23 +54,9 @@ internal sealed class EventIndexes(Func<EventIndex.Builder>[] newBuilders, Event
     }
 
     /// <summary>An appended part, ready to be seen.</summary>
-    internal sealed class Appending(EventIndexes indexes, EventIndex[][] before, EventIndex[][] after)
+    internal sealed class Appending(EventIndexes indexes, EventIndex[][] after)
     {
-        /// <summary>Shows what was appended to all of several logs, or to none.</summary>
-        /// <exception cref="InvalidOperationException">Others have appended since this was prepared.</exception>
-        public static void Commit(IReadOnlyList<Appending> all)
-        {
-            lock (s_appending)
-            {
-                if (all.Any(one => one.IsOutdated))
-                    throw new InvalidOperationException("Events were appended by someone else at the same time: append them one after the other.");
-                foreach (Appending one in all)
-                    one.Show();
-            }
-        }
-
-        private bool IsOutdated => indexes._current != before;
-
-        private void Show() => indexes._current = after;
+        /// <summary>Shows what was appended, to who reads from now on.</summary>
+        public void Show() => indexes._current = after;
     }
 }

@@ -17,11 +17,17 @@ internal static class EventLog
 {
     private const int RowsBetweenChecks = 1 << 16;
 
-    /// <summary>Adds events to all of several transformers, or to none.</summary>
+    private static readonly Lock s_appending = new();
+
+    /// <summary>Adds events to all of several transformers, or to none. Of calls at the same time, one waits for the other.</summary>
     public static void AppendTo(IEnumerable<IEventAppender> appenders, IDataView events, Action? checkCanceled = null)
     {
         ArgumentNullException.ThrowIfNull(events);
-        EventIndexes.Appending.Commit(appenders.Select(appender => appender.PrepareToAppend(events, checkCanceled)).ToArray());
+        lock (s_appending)
+        {
+            foreach (EventIndexes.Appending prepared in appenders.Select(appender => appender.PrepareToAppend(events, checkCanceled)).ToArray())
+                prepared.Show();
+        }
     }
 
     /// <summary>Warns, once for a log, of events that were left out.</summary>

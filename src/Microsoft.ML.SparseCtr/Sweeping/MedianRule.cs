@@ -23,7 +23,8 @@ internal sealed class MedianRule(IReadOnlyList<(double[] Aucs, int Epochs)> othe
     /// <summary>Whether to stop after an epoch, with the best weights so far.</summary>
     public bool IsHopeless(TrainingProgress done)
     {
-        if (done.ValidationAuc is not { } auc)
+        // Of rows of which none, or all, were clicked there is no AUC.
+        if (done.ValidationAuc is not { } auc || double.IsNaN(auc))
             return false;
         _aucs.Add(auc);
         Epochs = done.NumberOfEpochs;

@@ -10,6 +10,8 @@ internal readonly record struct ClickEvent(int Item, float Action, bool Clicked,
 internal readonly record struct ClickSums(long Count, double Clicks, double Actions)
 {
     public ClickSums With(bool clicked, float action) => new(Count + 1, Clicks + (clicked ? 1 : 0), Actions + action);
+
+    public ClickSums With(ClickSums others) => new(Count + others.Count, Clicks + others.Clicks, Actions + others.Actions);
 }
 
 /// <summary>What is known of an item but for what was done with it.</summary>
@@ -94,12 +96,12 @@ internal sealed class ClickStore
         user.Append(events);
         lock (_countsLock)
         {
-            foreach (ClickEvent one in events)
+            foreach (IGrouping<int, ClickEvent> ofItem in events.ToArray().GroupBy(one => one.Item))
             {
-                ref RunningSums? counts = ref CollectionsMarshal.GetValueRefOrAddDefault(_counts, one.Item, out _);
-                (counts ??= new RunningSums()).Add(one);
-                _allCounts.Add(one);
+                ref RunningSums? counts = ref CollectionsMarshal.GetValueRefOrAddDefault(_counts, ofItem.Key, out _);
+                (counts ??= new RunningSums()).Add(ofItem.ToArray());
             }
+            _allCounts.Add(events);
         }
     }
 
@@ -128,14 +130,35 @@ internal sealed class ClickStore
         private readonly List<long> _times = [];
         private readonly List<ClickSums> _sums = [];
 
-        public void Add(ClickEvent one)
+        /// <summary>Adds events in order of time. What is there and later than the first of them is passed over once.</summary>
+        public void Add(ReadOnlySpan<ClickEvent> events)
         {
-            int place = PlaceOf(one.Timestamp + 1);
-            _times.Insert(place, one.Timestamp);
-            _sums.Insert(place, (place == 0 ? default : _sums[place - 1]).With(one.Clicked, one.Action));
-            // Events come about in order of time: there are few behind it, if any.
-            for (int i = place + 1; i < _sums.Count; i++)
-                _sums[i] = _sums[i].With(one.Clicked, one.Action);
+            if (events.IsEmpty)
+                return;
+            int first = PlaceOf(events[0].Timestamp + 1), next = 0;
+            (long[] laterTimes, ClickSums[] laterSums) = ([.. _times[first..]], [.. _sums[first..]]);
+            _times.RemoveRange(first, laterTimes.Length);
+            _sums.RemoveRange(first, laterSums.Length);
+            ClickSums added = default;
+            foreach (ClickEvent one in events)
+            {
+                PutLater(until: one.Timestamp);
+                Put(one.Timestamp, (_sums.Count == 0 ? default : _sums[^1]).With(one.Clicked, one.Action));
+                added = added.With(one.Clicked, one.Action);
+            }
+            PutLater(until: long.MaxValue);
+
+            void PutLater(long until)
+            {
+                for (; next < laterTimes.Length && laterTimes[next] <= until; next++)
+                    Put(laterTimes[next], laterSums[next].With(added));
+            }
+
+            void Put(long time, ClickSums sums)
+            {
+                _times.Add(time);
+                _sums.Add(sums);
+            }
         }
 
         public ClickSums Before(long time) => PlaceOf(time) is var place && place == 0 ? default : _sums[place - 1];

@@ -11,7 +11,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
     private const string HistoryPlot = "auc-by-history-length.svg", FlopsPlot = "auc-by-flops.svg";
 
     /// <summary>The AUCs of a result in the bootstrap's draws: one report after the other needs them.</summary>
-    private readonly Dictionary<Result, double[]> _areas = [];
+    private readonly Dictionary<(string Id, DateTime Date), double[]> _areas = [];
 
     private readonly StringBuilder _page = new();
 
@@ -196,8 +196,8 @@ internal sealed class QualityReport(ResultLog results, string folder)
 
         double[] Areas(Result result)
         {
-            if (!_areas.TryGetValue(result, out double[]? areas))
-                _areas[result] = areas = variant.Data.Bootstrap.Areas(results.ScoresOf(result));
+            if (!_areas.TryGetValue((result.Id, result.Date), out double[]? areas))
+                _areas[(result.Id, result.Date)] = areas = variant.Data.Bootstrap.Areas(results.ScoresOf(result));
             return areas;
         }
     }

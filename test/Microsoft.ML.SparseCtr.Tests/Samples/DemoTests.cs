@@ -88,11 +88,24 @@ public sealed class DemoTests : IDisposable
         ClickData first = GeneratedData.Create(users: 300), second = GeneratedData.Create(users: 300);
         Assert.Equal(first.Rows.Select(row => (row.User, row.Item, row.Timestamp, row.Label)), second.Rows.Select(row => (row.User, row.Item, row.Timestamp, row.Label)));
 
-        // Who predicts as well as can be is right on average, at every level.
-        foreach (var level in first.Rows.GroupBy(row => (int)(row.BestPrediction * 5)))
+        // Who predicts as well as can be is right on average: at every level, and whatever the user did with the item's category before.
+        AssertCalibrated(first.Rows.GroupBy(row => (int)(row.BestPrediction * 5)));
+        var clickedBefore = new Dictionary<(int User, int Category), bool>();
+        AssertCalibrated(first.Rows.GroupBy(row =>
         {
-            double clicked = level.Average(row => row.Label ? 1.0 : 0), predicted = level.Average(row => row.BestPrediction);
-            Assert.InRange(Math.Abs(clicked - predicted) * Math.Sqrt(level.Count()), 0, 4 * 0.5);
+            (int, int) shown = (row.User, row.Category);
+            string before = clickedBefore.TryGetValue(shown, out bool clicked) ? $"clicked: {clicked}" : "never shown";
+            clickedBefore[shown] = row.Label;
+            return before;
+        }));
+
+        static void AssertCalibrated<T>(IEnumerable<IGrouping<T, global::SparseCtr.Samples.Impression>> groups)
+        {
+            foreach (IGrouping<T, global::SparseCtr.Samples.Impression> rows in groups)
+            {
+                double clicked = rows.Average(row => row.Label ? 1.0 : 0), predicted = rows.Average(row => row.BestPrediction);
+                Assert.InRange(Math.Abs(clicked - predicted) * Math.Sqrt(rows.Count()), 0, 4 * 0.5);
+            }
         }
     }
 

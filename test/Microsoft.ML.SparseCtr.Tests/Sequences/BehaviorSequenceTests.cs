@@ -70,6 +70,14 @@ public class BehaviorSequenceTests
         }));
 
     [Fact]
+    public void Logs_that_are_appended_at_the_same_time_are_all_there_afterwards()
+    {
+        BehaviorSequenceTransformer transformer = Fit([At(1)], [], OptionsOf(10, 0, 0));
+        Parallel.For(0, 40, user => transformer.Append(View(_mlContext, [new Event { User = $"user {user}", Item = "item", Timestamp = user }])));
+        Assert.Equal(41, transformer.NumberOfEvents);
+    }
+
+    [Fact]
     public void An_older_event_cannot_be_appended_and_leaves_the_index_as_it_was()
     {
         BehaviorSequenceTransformer transformer = Fit([At(10), At(20)], [], new());

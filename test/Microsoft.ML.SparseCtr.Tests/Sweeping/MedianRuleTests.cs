@@ -21,6 +21,14 @@ public class MedianRuleTests
     }
 
     [Fact]
+    public void An_AUC_of_rows_without_a_click_which_is_no_number_is_not_kept()
+    {
+        (MedianRule rule, bool isHopeless) = After(double.NaN);
+        Assert.False(isHopeless);
+        Assert.Empty(rule.Aucs);
+    }
+
+    [Fact]
     public void Fewer_than_four_others_stop_nothing() => Assert.False(new MedianRule(s_others[1..]).IsHopeless(Epoch(1, 0.1)));
 
     [Fact]
