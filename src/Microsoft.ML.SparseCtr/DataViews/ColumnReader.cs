@@ -78,7 +78,11 @@ internal static class ColumnReader
         => column.Type == NumberDataViewType.Int64 ? NumberTypes.Reader(row, column) : Value<DateTime, long>(row, column, UnixSeconds);
 
     /// <summary>Unix seconds, rounded down. A DateTime of unspecified kind is taken as UTC.</summary>
-    public static long UnixSeconds(DateTime time) => (long)Math.Floor((InUtc(time) - DateTime.UnixEpoch).TotalSeconds);
+    public static long UnixSeconds(DateTime time)
+    {
+        long ticks = (InUtc(time) - DateTime.UnixEpoch).Ticks, seconds = ticks / TimeSpan.TicksPerSecond;
+        return ticks % TimeSpan.TicksPerSecond < 0 ? seconds - 1 : seconds;
+    }
 
     /// <summary>The same instant in UTC, of unspecified kind. A DateTime of unspecified kind is taken as UTC.</summary>
     public static DateTime InUtc(DateTime time)

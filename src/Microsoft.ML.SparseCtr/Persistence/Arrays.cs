@@ -11,8 +11,8 @@ internal sealed class ArrayWriter(Stream stream)
         Span<long> length = [values.Length];
         stream.Write(MemoryMarshal.AsBytes(length));
         // In parts: a span of bytes cannot hold an array of more than 2 GB.
-        for (int start = 0; start < values.Length; start += ArrayReader.PartLength)
-            stream.Write(MemoryMarshal.AsBytes(values[start..Math.Min(values.Length, start + ArrayReader.PartLength)]));
+        for (ReadOnlySpan<T> rest = values; !rest.IsEmpty; rest = rest[Math.Min(rest.Length, ArrayReader.PartLength)..])
+            stream.Write(MemoryMarshal.AsBytes(rest[..Math.Min(rest.Length, ArrayReader.PartLength)]));
     }
 
     /// <summary>UTF-16: where each text ends, then all of them. UTF-8 would not bring back text with a broken surrogate pair.</summary>
@@ -54,9 +54,9 @@ internal sealed class ArrayReader(Stream stream)
         Require(length[0] >= 0 && length[0] <= Array.MaxLength, $"an array claims {length[0]:N0} values");
         var count = (int)length[0];
         var values = new T[Math.Min(count, PartLength)];
-        for (int start = 0; start < count; start += PartLength)
+        for (int start = 0, end; start < count; start = end)
         {
-            int end = Math.Min(count, start + PartLength);
+            end = start + Math.Min(PartLength, count - start);
             if (end > values.Length)
                 Array.Resize(ref values, (int)Math.Min(count, 2L * values.Length));
             stream.ReadExactly(MemoryMarshal.AsBytes(values.AsSpan(start, end - start)));
