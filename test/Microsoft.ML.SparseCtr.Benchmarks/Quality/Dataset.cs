@@ -11,10 +11,9 @@ internal sealed class Dataset
 
     /// <param name="clicks">The log, and the options that were chosen for it.</param>
     /// <param name="trainedShare">The share of the rows before the test rows, the latest, to train on; histories and rates reach back over all.</param>
-    /// <param name="tunedOn">The data whose learning rates are taken; null to tune on this.</param>
-    public Dataset(ClickData clicks, double trainedShare = 1, Dataset? tunedOn = null)
+    public Dataset(ClickData clicks, double trainedShare = 1)
     {
-        (Clicks, _trainedShare, TunedOn) = (clicks, trainedShare, tunedOn ?? this);
+        (Clicks, _trainedShare) = (clicks, trainedShare);
         IDataView test = Split(new MLContext(seed: 1)).Test;
         TestUsers = test.GetColumn<int>("User").ToArray();
         TestLabels = test.GetColumn<bool>("Label").ToArray();
@@ -26,8 +25,6 @@ internal sealed class Dataset
     public string Name => Clicks.Name;
 
     public ClickData Clicks { get; }
-
-    public Dataset TunedOn { get; }
 
     public int[] TestUsers { get; }
 
@@ -44,12 +41,11 @@ internal sealed class Dataset
     /// <summary>In the order of the page. Users with more events are fewer, so that all have about as many rows to train on.</summary>
     public static Datasets Load(string? movieLensFolder)
     {
-        var generated = new Dataset(GeneratedData.Create() with { Name = "generated" });
         return new Datasets(
-            generated,
+            new Dataset(GeneratedData.Create() with { Name = "generated" }),
             movieLensFolder is null ? null : new Dataset(MovieLens.Load(movieLensFolder)),
             new Dataset(Longer("generated, 390 events", users: 300, pagesPerUser: 130, options => options.HistoryLength = 400)),
-            new Dataset(Longer("generated, 2,400 events", users: 100, pagesPerUser: 800, options => (options.NumberOfEpochs, options.BatchSize) = (3, 64)), trainedShare: 0.25, generated));
+            new Dataset(Longer("generated, 2,400 events", users: 100, pagesPerUser: 800, options => (options.NumberOfEpochs, options.BatchSize) = (3, 64)), trainedShare: 0.25));
     }
 
     private static ClickData Longer(string name, int users, int pagesPerUser, Action<CtrTrainerOptions> tune)
@@ -75,7 +71,7 @@ internal sealed class Dataset
 }
 
 /// <summary>The click logs of the comparison.</summary>
-/// <param name="Generated">Short histories; what is tuned here serves all generated logs.</param>
+/// <param name="Generated">Short histories.</param>
 /// <param name="MovieLens">Null where the folder was not named.</param>
 /// <param name="Generated390">Longer histories.</param>
 /// <param name="Generated2400">Long histories, of which models look at more or less.</param>

@@ -20,9 +20,9 @@ internal sealed class Plan
     public Plan(Datasets data, ResultLog results)
     {
         _results = results;
-        Dataset[] tuned = data.MovieLens is null ? [data.Generated, data.Generated390] : [data.Generated, data.MovieLens, data.Generated390];
-        Tuning = [.. tuned.SelectMany(on => s_models.SelectMany(options => TuningOf(on, options)))];
-        Main = [.. tuned.Select(MainTable)];
+        Dataset[] compared = data.MovieLens is null ? [data.Generated, data.Generated390] : [data.Generated, data.MovieLens, data.Generated390];
+        Tuning = [.. compared.Append(data.Generated2400).SelectMany(on => s_models.SelectMany(options => TuningOf(on, options)))];
+        Main = [.. compared.Select(MainTable)];
         Ablations = [SparseCtrAblations(data.Generated390, tunedOn: data.Generated)];
         if (data.MovieLens is not null)
             Ablations.Add(SparseCtrAblations(data.MovieLens, tunedOn: data.MovieLens)[..^SizesOfAttention]);
@@ -61,7 +61,7 @@ internal sealed class Plan
         new Variant(NameOf(model), data, Demo.OptionsFor(data.Clicks, model with { LearningRate = rate })));
 
     /// <summary>The tuning run that validated best so far; null where there is none.</summary>
-    public Variant? Tuned(Dataset data, string model) => Tuning.Where(variant => variant.Data == data.TunedOn && variant.Name == model)
+    public Variant? Tuned(Dataset data, string model) => Tuning.Where(variant => variant.Data == data && variant.Name == model)
         .Where(variant => ValidationAucOf(variant) is not null).MaxBy(ValidationAucOf);
 
     /// <summary>What tuning goes by: that of the first seed.</summary>
