@@ -43,7 +43,7 @@ public class OutOfMemoryTests
         var mlContext = new MLContext(seed: 1);
         var error = Assert.Throws<InvalidOperationException>(()
             => TinyClicks.Keys(mlContext).Append(TinyClicks.Trainer(mlContext, options, progress)).Fit(TinyClicks.View(mlContext, TinyClicks.Rows(100))));
-        Assert.Contains("not enough memory for this training on the CPU. Lower BatchSize (64) first, then HistoryLength (200) and ModelDimension (16)", error.Message);
+        Assert.Contains($"not enough memory for this training on the CPU. Lower BatchSize (64) first, and ShufflePoolSize ({options.ShufflePoolSize}), the requests that are held at a time; then HistoryLength (200) and ModelDimension (16)", error.Message);
         Assert.Contains("EmbeddingDimension (8) and MaximumTableRows (1000)", error.Message);
         Assert.Contains("DefaultCPUAllocator", Assert.IsType<ExternalException>(error.InnerException).Message);
     }
