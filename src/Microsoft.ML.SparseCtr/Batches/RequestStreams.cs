@@ -39,12 +39,11 @@ internal static class RequestStreams
     /// </summary>
     public static IEnumerable<Request> ShuffleInRuns(this IEnumerable<Request> requests, int poolSize, int runLength, Random random)
     {
-        foreach (Request[] pool in requests.Chunk(poolSize))
+        foreach (IEnumerable<Request[]> groups in requests.GroupByHistory(poolSize, withBeginnings: true))
         {
             var runs = new List<Request[]>();
-            foreach (List<Request> group in GroupByHistory(pool, withBeginnings: true))
+            foreach (Request[] members in groups)
             {
-                Request[] members = group.ToArray();
                 random.Shuffle(members);
                 // Runs of equal length rather than full ones and a rest.
                 int count = (members.Length + runLength - 1) / runLength;
@@ -71,55 +70,88 @@ internal static class RequestStreams
         {
             if (run.Count == runLength || (run.Count > 0 && request.HistoryTimestamps != run[0].HistoryTimestamps))
             {
-                yield return Joined();
+                yield return Join(run);
                 run.Clear();
             }
             run.Add(request);
         }
         if (run.Count > 0)
-            yield return Joined();
-
-        Request Joined()
-        {
-            bool isPart = run[^1].Impressions[0].PastLength < run[^1].HistoryTimestamps.Length;
-            return (isPart ? run[^1].OverItsPast() : run[^1]).With(ImpressionsOf(run));
-        }
+            yield return Join(run);
     }
 
     /// <summary>Makes one request of those with the same history, of so many requests at a time, which it may put in another order.</summary>
     /// <param name="requests">The requests.</param>
-    /// <param name="poolSize">Requests that are held and compared.</param>
+    /// <param name="poolSize">Requests that are compared.</param>
     /// <param name="withBeginnings">Whether it is enough that histories are the beginnings of one.</param>
-    public static IEnumerable<Request> JoinByHistory(this IEnumerable<Request> requests, int poolSize, bool withBeginnings) => requests.Chunk(poolSize)
-        .SelectMany(pool => GroupByHistory(pool, withBeginnings)).SelectMany(group => OldestFirst(group).Chunk(TokensPerPass).Select(joined => joined[^1].With(ImpressionsOf(joined))));
+    public static IEnumerable<Request> JoinByHistory(this IEnumerable<Request> requests, int poolSize, bool withBeginnings)
+        => requests.GroupByHistory(poolSize, withBeginnings).SelectMany(groups => groups).SelectMany(group => OldestFirst(group).Chunk(TokensPerPass).Select(Join));
 
-    /// <summary>Requests whose histories are the same, or the beginnings of one, in groups; the last of each has the longest.</summary>
-    private static List<List<Request>> GroupByHistory(Request[] requests, bool withBeginnings)
+    /// <summary>Groups requests, of so many at a time, whose histories are the same, or the beginnings of one: each request of a group gets the longest of them.</summary>
+    private static IEnumerable<IEnumerable<Request[]>> GroupByHistory(this IEnumerable<Request> requests, int poolSize, bool withBeginnings)
     {
-        var groups = new List<List<Request>>();
-        // Different users may begin alike, so that there can be several groups of one beginning.
-        var byBeginning = new Dictionary<(long, int), List<List<Request>>>();
+        var groups = new HistoryGroups(withBeginnings);
         foreach (Request request in requests)
         {
+            groups.Add(request);
+            if (groups.Requests < poolSize)
+                continue;
+            yield return groups.All;
+            groups = new HistoryGroups(withBeginnings);
+        }
+        if (groups.Requests > 0)
+            yield return groups.All;
+    }
+
+    /// <summary>Requests by their histories. Of each group the longest history alone is kept: the memory of the others is free as soon as they have come.</summary>
+    private sealed class HistoryGroups(bool withBeginnings)
+    {
+        private sealed class Group
+        {
+            public required Request Longest { get; set; }
+            public List<List<Impression>> Members { get; } = [];
+        }
+
+        private readonly List<Group> _groups = [];
+
+        // Different users may begin alike, so that there can be several groups of one beginning.
+        private readonly Dictionary<(long, int), List<Group>> _byBeginning = [];
+
+        /// <summary>How many there are.</summary>
+        public int Requests { get; private set; }
+
+        /// <summary>In the order in which each group's first came.</summary>
+        public IEnumerable<Request[]> All => _groups.Select(group => group.Members.Select(group.Longest.With).ToArray());
+
+        public void Add(Request request)
+        {
+            Requests++;
             (long, int) beginning = request.HistoryTimestamps.Length == 0 ? (-1, 0) : (request.HistoryTimestamps[0], request.HistoryKeys[0][0]);
-            if (!byBeginning.TryGetValue(beginning, out List<List<Request>>? candidates))
-                byBeginning.Add(beginning, candidates = []);
-            List<Request>? group = candidates.Find(members => withBeginnings ? members[^1].BeginsAs(request) : members[^1].HasSameHistoryAs(request));
+            if (!_byBeginning.TryGetValue(beginning, out List<Group>? candidates))
+                _byBeginning.Add(beginning, candidates = []);
+            Group? group = candidates.Find(each => withBeginnings ? each.Longest.BeginsAs(request) : each.Longest.HasSameHistoryAs(request));
             if (group is null)
             {
-                groups.Add(group = []);
+                group = new Group { Longest = request };
+                _groups.Add(group);
                 candidates.Add(group);
             }
-            // The group's longest history takes the place of shorter ones, and their memory is free.
-            bool isShorter = group.Count > 0 && group[^1].HistoryTimestamps.Length >= request.HistoryTimestamps.Length;
-            group.Add(isShorter ? group[^1].With(request.Impressions) : request);
+            else if (request.HistoryTimestamps.Length > group.Longest.HistoryTimestamps.Length)
+            {
+                group.Longest = request;
+            }
+            group.Members.Add(request.Impressions);
         }
-        return groups;
+    }
+
+    /// <summary>One request of some, the oldest first, with no more of their history than they see.</summary>
+    private static Request Join(IReadOnlyList<Request> requests)
+    {
+        Request latest = requests[^1];
+        bool isPart = latest.Impressions[0].PastLength < latest.HistoryTimestamps.Length;
+        return (isPart ? latest.OverItsPast() : latest).With(requests.SelectMany(request => request.Impressions).ToList());
     }
 
     private static Request[] OldestFirst(IEnumerable<Request> requests) => requests.OrderBy(request => request.Impressions[0].PastLength).ToArray();
-
-    private static List<Impression> ImpressionsOf(IEnumerable<Request> requests) => requests.SelectMany(request => request.Impressions).ToList();
 
     /// <summary>
     /// Runs a sequence on a thread of its own, at most so many elements ahead of who reads it. Its exceptions come out where it is read; who

@@ -163,7 +163,7 @@ public abstract record CtrTrainerOptions
 
     /// <summary>
     /// Requests held in memory to draw mini-batches from in random order, and to find those that share a history, in validation too. At least 1; default 32,768: about 0.7 GB where every history
-    /// has 1,000 events of 2 fields.
+    /// has 1,000 events of 2 fields, and less where histories are the beginnings of others, of which the longest is held once.
     /// </summary>
     public int ShufflePoolSize { get; set; } = 32_768;
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Microsoft.ML.SparseCtr.Tests;
 
 public class RequestStreamsTests
@@ -105,6 +107,31 @@ public class RequestStreamsTests
         Assert.All(joined, run => Assert.InRange(run.Impressions.Count, 1, 5));
         Assert.All(joined, run => Assert.Equal(run.HistoryTimestamps.Length, run.Impressions.Max(one => one.PastLength)));
         Assert.NotEqual(shuffled.Select(row => row.Impressions[0]), rows.ShuffleInRuns(1_000, 5, new Random(2)).Select(row => row.Impressions[0]));
+    }
+
+    [Fact]
+    public void Of_rows_that_share_a_history_the_longest_alone_stays_in_memory()
+    {
+        const int rows = 50;
+        var histories = new List<WeakReference>();
+        int alive = 0;
+        IEnumerable<Request> OneAfterAnother()
+        {
+            for (int past = 1; past <= rows; past++)
+                yield return Row(past);
+            GC.Collect();
+            alive = histories.Count(history => history.IsAlive);
+        }
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        Request Row(int past)
+        {
+            Request row = TestRequests.OneByOne(TestRequests.Shared(rows, [past]))[0];
+            histories.Add(new WeakReference(row.HistoryTimestamps));
+            return row;
+        }
+        Assert.Equal(rows, OneAfterAnother().ShuffleInRuns(poolSize: 1_000, runLength: 8, new Random(1)).Count());
+        // The longest one, and those that a local variable may still hold.
+        Assert.InRange(alive, 1, 3);
     }
 
     [Fact]
