@@ -1,3 +1,4 @@
+using System.Numerics;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.SparseCtr;
@@ -58,20 +59,31 @@ internal static class ColumnReader
     public static Func<int[]> Keys(DataViewRow row, DataViewSchema.Column column, int keyCount)
     {
         Type raw = column.Type.ItemType().RawType;
-        if (raw == typeof(uint))
-            return Values<uint, int>(row, column, key => key <= keyCount ? (int)key : 0);
-        if (raw == typeof(ulong))
-            return Values<ulong, int>(row, column, key => key <= (ulong)keyCount ? (int)key : 0);
-        if (raw == typeof(ushort))
-            return Values<ushort, int>(row, column, key => key <= keyCount ? key : 0);
-        return Values<byte, int>(row, column, key => key <= keyCount ? key : 0);
+        return raw == typeof(uint) ? Keys<uint>(row, column, keyCount)
+            : raw == typeof(ulong) ? Keys<ulong>(row, column, keyCount)
+            : raw == typeof(ushort) ? Keys<ushort>(row, column, keyCount)
+            : Keys<byte>(row, column, keyCount);
     }
+
+    private static Func<int[]> Keys<T>(DataViewRow row, DataViewSchema.Column column, int keyCount) where T : unmanaged, IBinaryInteger<T>
+        => Values<T, int>(row, column, (keys, result) =>
+        {
+            for (int i = 0; i < keys.Length; i++)
+            {
+                ulong key = ulong.CreateTruncating(keys[i]);
+                result[i] = key <= (ulong)keyCount ? (int)key : 0;
+            }
+        });
 
     /// <summary>Unix seconds. A DateTime of unspecified kind is taken as UTC.</summary>
     public static Func<long[]> Timestamps(DataViewRow row, DataViewSchema.Column column)
         => column.Type.ItemType() == NumberDataViewType.Int64
-            ? Values<long, long>(row, column, seconds => seconds)
-            : Values<DateTime, long>(row, column, UnixSeconds);
+            ? Values<long, long>(row, column, (seconds, result) => seconds.CopyTo(result))
+            : Values<DateTime, long>(row, column, (times, result) =>
+            {
+                for (int i = 0; i < times.Length; i++)
+                    result[i] = UnixSeconds(times[i]);
+            });
 
     /// <inheritdoc cref="Timestamps"/>
     public static Func<long> Timestamp(DataViewRow row, DataViewSchema.Column column)
@@ -89,7 +101,7 @@ internal static class ColumnReader
         => DateTime.SpecifyKind(time.Kind == DateTimeKind.Local ? time.ToUniversalTime() : time, DateTimeKind.Unspecified);
 
     public static Func<float[]> Numbers(DataViewRow row, DataViewSchema.Column column)
-        => Values<float, float>(row, column, value => value);
+        => Values<float, float>(row, column, (numbers, result) => numbers.CopyTo(result));
 
     public static Func<float> Number(DataViewRow row, DataViewSchema.Column column)
         => Value<float, float>(row, column, value => value);
@@ -122,26 +134,29 @@ internal static class ColumnReader
         };
     }
 
-    private static Func<TResult[]> Values<TRaw, TResult>(DataViewRow row, DataViewSchema.Column column, Func<TRaw, TResult> convert)
+    /// <summary>Turns values into others, as many.</summary>
+    private delegate void Conversion<TRaw, TResult>(ReadOnlySpan<TRaw> values, Span<TResult> result);
+
+    /// <summary>Converts all values of a row in one call: of long histories, one for each would take longer than what it does.</summary>
+    private static Func<TResult[]> Values<TRaw, TResult>(DataViewRow row, DataViewSchema.Column column, Conversion<TRaw, TResult> convert)
     {
         if (column.Type is not VectorDataViewType)
         {
-            Func<TResult> read = Value(row, column, convert);
-            return () => [read()];
+            return Value<TRaw, TResult[]>(row, column, value =>
+            {
+                var result = new TResult[1];
+                convert([value], result);
+                return result;
+            });
         }
 
-        ValueGetter<VBuffer<TRaw>> vectorGetter = row.GetGetter<VBuffer<TRaw>>(column);
+        ValueGetter<VBuffer<TRaw>> getter = row.GetGetter<VBuffer<TRaw>>(column);
         VBuffer<TRaw> buffer = default;
         return () =>
         {
-            vectorGetter(ref buffer);
+            getter(ref buffer);
             var result = new TResult[buffer.Length];
-            if (!buffer.IsDense)
-                Array.Fill(result, convert(default!));
-            ReadOnlySpan<TRaw> values = buffer.GetValues();
-            ReadOnlySpan<int> indices = buffer.GetIndices();
-            for (int i = 0; i < values.Length; i++)
-                result[buffer.IsDense ? i : indices[i]] = convert(values[i]);
+            convert(buffer.IsDense ? buffer.GetValues() : buffer.DenseValues().ToArray(), result);
             return result;
         };
     }
