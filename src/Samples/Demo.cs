@@ -89,6 +89,8 @@ internal static class Demo
     {
         TransformsCatalog transforms = mlContext.Transforms;
         string[] ids = ["Item", "Category", "Age", "Tags", "UserFacts"];
+        // Once in the log, rather than in every row's history.
+        IDataView events = transforms.Conversion.MapValueToKey("Action").Fit(log).Transform(log);
         // Rates before keys: new items have rates, but no keys in a mapping made before they came.
         return transforms.RunningRate(history: log, keyColumnNames: ["Item", "User"])
             .Append(transforms.RunningRate(history: log, new RunningRateEstimator.Options
@@ -99,13 +101,12 @@ internal static class Demo
                 CountSuffix = null,
             }))
             .Append(transforms.Conversion.MapValueToKey(ids.Select(name => new InputOutputColumnPair(name)).ToArray()))
-            .Append(transforms.BehaviorSequence(history: log, new BehaviorSequenceEstimator.Options
+            .Append(transforms.BehaviorSequence(history: events, new BehaviorSequenceEstimator.Options
             {
                 FieldColumnNames = ["Category", "Age", "Action"],
                 HistoryLength = options.HistoryLength,
                 HistoryStride = StrideFor(options),
             }))
-            .Append(transforms.Conversion.MapValueToKey("HistoryAction"))
             .Append(transforms.TimeChunking(historyLength: options.HistoryLength));
     }
 
