@@ -191,7 +191,7 @@ internal sealed class CudaEvoAttention
 
 /// <summary>
 /// <see cref="CudaEvoAttention"/> as a differentiable function of the tokens [tokens, d], float32 or bfloat16, in whose type it computes, and, float32, of the weights of
-/// query, key, value [d, d] and gate [3·H, d], and RelTemporal's coefficients [H, 3]; further of the plan, and of whether the candidates are the only queries.
+/// query, key, value [d, d] and gate [3·H, d], the gate's bias [3·H], and RelTemporal's coefficients [H, 3]; further of the plan, and of whether the candidates are the only queries.
 /// </summary>
 internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionFunction>
 {
@@ -201,10 +201,11 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
 
     protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
-        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
-        Tensor x = (Tensor)vars[0], coefficients = (Tensor)vars[5];
+        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[7], (bool)vars[8]);
+        Tensor x = (Tensor)vars[0], gateBias = (Tensor)vars[5], coefficients = (Tensor)vars[6];
         Tensor queryAndGate = cat([(Tensor)vars[1], (Tensor)vars[4]], 0).to(x.dtype), keyAndValue = cat([(Tensor)vars[2], (Tensor)vars[3]], 0).to(x.dtype);
         Tensor asked = plan.Asking(x, candidatesOnly).mm(queryAndGate.t()), seen = x.mm(keyAndValue.t());
+        asked.narrow(1, x.shape[1], gateBias.shape[0]).add_(gateBias);
         Tensor output = empty(new[] { asked.shape[0], x.shape[1] }, x.dtype, x.device);
         CudaEvoAttention.Statistics statistics = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients).Forward(output);
         ctx.save_for_backward([x, queryAndGate, keyAndValue, coefficients, asked, seen, statistics.ChunkMeans, statistics.BranchOutputs, statistics.LogSums]);
@@ -227,10 +228,11 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
         Tensor tokenGradient = seenGradient.mm(keyAndValue);
         plan.Asking(tokenGradient, candidatesOnly).addmm_(askedGradient, queryAndGate);
         Tensor askedWeights = askedGradient.t().mm(plan.Asking(x, candidatesOnly)).to(float32), seenWeights = seenGradient.t().mm(x).to(float32);
+        long gates = askedGradient.shape[1] - d;
         return
         [
             tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
-            askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!,
+            askedWeights.narrow(0, d, gates), askedGradient.narrow(1, d, gates).to(float32).sum([0]), coefficientGradient, null!, null!,
         ];
     }
 

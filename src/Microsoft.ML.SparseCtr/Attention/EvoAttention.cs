@@ -12,7 +12,7 @@ namespace Microsoft.ML.SparseCtr;
 /// <item><b>local</b> interests: the w latest behaviors, itself included;</item>
 /// </list>
 /// the first two with the zero token p_0 beside them, and sums the three by gates of its own, per head:
-/// out_i = Σ_branch σ(W_g x_i)_{branch,head} · A_branch(i).
+/// out_i = Σ_branch σ(W_g x_i + b_g)_{branch,head} · A_branch(i).
 /// <para>
 /// It is written three times: fused, in <see cref="EvoAttentionKernel"/> and for GPUs in <see cref="CudaEvoAttention"/>, and here in plain tensor operators, the reference that faster
 /// implementations are held to.
@@ -22,7 +22,7 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
 {
     private const int Branches = EvoAttentionLayout.Branches;
 
-    private readonly Linear _value, _gate, _output;
+    private readonly Linear _query, _key, _value, _gate, _output;
     private readonly RelTemporal _temporal;
     private readonly int _heads;
     private readonly int _headDimension;
@@ -34,17 +34,29 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
         int d = options.ModelDimension;
         (_implementation, _shape) = (options.AttentionImplementation, options.Shape);
         (_heads, _headDimension) = (options.NumberOfHeads, d / options.NumberOfHeads);
-        register_module("query", Query = nn.Linear(d, d, hasBias: false));
-        register_module("key", Key = nn.Linear(d, d, hasBias: false));
+        register_module("query", _query = nn.Linear(d, d, hasBias: false));
+        register_module("key", _key = nn.Linear(d, d, hasBias: false));
         register_module("value", _value = nn.Linear(d, d, hasBias: false));
-        register_module("gate", _gate = nn.Linear(d, Branches * _heads, hasBias: false));
+        register_module("gate", _gate = nn.Linear(d, Branches * _heads));
         register_module("output", _output = nn.Linear(d, d, hasBias: false));
         register_module("temporal", _temporal = new RelTemporal(_heads, options.TemporalTerms));
     }
 
-    public Linear Query { get; }
-
-    public Linear Key { get; }
+    /// <summary>
+    /// Keys start as the queries, by which a token attends to those that are like itself. And heads start in one branch each, the quarter that forgets least
+    /// (<see cref="RelTemporal"/>) in the global one, the others in the local one: heads that give the sum of all branches from the first step on do not learn to tell them apart.
+    /// </summary>
+    public void PrepareFirstWeights()
+    {
+        const float open = 2, shut = -open;
+        _key.weight!.copy_(_query.weight!);
+        if (_heads == 1 || (_shape.Branches & AttentionBranches.GlobalAndLocal) != AttentionBranches.GlobalAndLocal)
+            return;
+        int slow = (_heads + 3) / 4;
+        IEnumerable<float> heads = Enumerable.Range(0, _heads).Select(head => head < slow ? open : shut);
+        float[] first = [.. heads, .. Enumerable.Repeat(shut, _heads), .. heads.Select(global => -global)];
+        _gate.bias!.copy_(tensor(first));
+    }
 
     /// <param name="x">[tokens, d] the normalized tokens of the batch, packed as the plan says.</param>
     /// <param name="plan">Who sees whom.</param>
@@ -56,23 +68,23 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
         if (isFused && CudaEvoAttention.Supports(x, _headDimension))
             return OnGpu(x, plan, candidatesOnly);
         // The norm may have rounded to bfloat16, which is for the kernel alone.
-        x = x.to(Key.weight!.dtype);
+        x = x.to(_key.weight!.dtype);
         return _output.forward(isFused && TensorMemory.IsDirect(x) ? Fused(x, plan, candidatesOnly) : Reference(x, plan.LayoutFor(x), candidatesOnly));
     }
 
     private Tensor OnGpu(Tensor x, EvoAttentionPlan plan, bool candidatesOnly)
     {
         Tensor attended = CudaEvoAttentionFunction.apply(
-            x, Query.weight, Key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
+            x, _query.weight, _key.weight, _value.weight, _gate.weight, _gate.bias!, _temporal.Coefficients(), plan, candidatesOnly);
         return nn.functional.linear(attended, _output.weight.to(attended.dtype));
     }
 
     private Tensor Fused(Tensor x, EvoAttentionPlan plan, bool candidatesOnly) => EvoAttentionFunction.apply(
-        x, Query.weight, Key.weight, _value.weight, _gate.weight, _temporal.Coefficients(), plan, candidatesOnly);
+        x, _query.weight, _key.weight, _value.weight, _gate.weight, _gate.bias!, _temporal.Coefficients(), plan, candidatesOnly);
 
     private Tensor Reference(Tensor x, EvoAttentionLayout layout, bool candidatesOnly)
     {
-        Tensor keysAndValues = KeyMatrix(cat([Key.forward(x), _value.forward(x)], 1), layout);
+        Tensor keysAndValues = KeyMatrix(cat([_key.forward(x), _value.forward(x)], 1), layout);
         Tensor candidates = Attend(x, layout.Candidates, keysAndValues);
         return candidatesOnly ? candidates : cat([Attend(x, layout.Behaviors!, keysAndValues), candidates]);
     }
@@ -90,7 +102,7 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     {
         (long groups, long size) = (group.Groups, group.Size);
         Tensor asking = x.index_select(0, group.QueryIndex);
-        Tensor query = Heads(Query.forward(asking), groups, size);
+        Tensor query = Heads(_query.forward(asking), groups, size);
         Tensor gates = _gate.forward(asking).sigmoid().reshape(groups, size, Branches, _heads, 1).permute(2, 0, 3, 1, 4);
 
         Tensor sum = zeros_like(query);

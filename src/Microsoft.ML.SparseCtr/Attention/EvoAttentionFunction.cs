@@ -5,7 +5,7 @@ namespace Microsoft.ML.SparseCtr;
 
 /// <summary>
 /// <see cref="EvoAttentionKernel"/> as a differentiable function of the tokens [tokens, d], the weights of query, key, value [d, d] and gate [3·H, d],
-/// and RelTemporal's coefficients [H, 3], all float32 on the CPU; further of the plan and of whether the candidates are the only queries. The projections
+/// the gate's bias [3·H], and RelTemporal's coefficients [H, 3], all float32 on the CPU; further of the plan and of whether the candidates are the only queries. The projections
 /// are part of it, queries and gates as one product and keys and values as another: one by one they cost more than their arithmetic.
 /// </summary>
 internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFunction>
@@ -17,13 +17,13 @@ internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFu
     protected override Tensor Compute(autograd.AutogradContext ctx, object[] vars)
     {
         Tensor x = (Tensor)vars[0], query = (Tensor)vars[1], key = (Tensor)vars[2], value = (Tensor)vars[3], gate = (Tensor)vars[4];
-        Tensor coefficients = (Tensor)vars[5];
-        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[6], (bool)vars[7]);
+        (Tensor gateBias, Tensor coefficients) = ((Tensor)vars[5], (Tensor)vars[6]);
+        (EvoAttentionPlan plan, bool candidatesOnly) = ((EvoAttentionPlan)vars[7], (bool)vars[8]);
         Tensor queryAndGate = cat([query, gate], 0), keyAndValue = cat([key, value], 0);
         Tensor asking = plan.Asking(x, candidatesOnly), seen = Seen(x, plan, candidatesOnly);
         Tensor queriesAndGates = asking.mm(queryAndGate.t()), keysAndValues = seen.mm(keyAndValue.t());
         long d = query.shape[0];
-        queriesAndGates.narrow(1, d, queriesAndGates.shape[1] - d).sigmoid_();
+        queriesAndGates.narrow(1, d, gateBias.shape[0]).add_(gateBias).sigmoid_();
         CloseGates(queriesAndGates, d, plan.Options.Shape, heads: coefficients.shape[0]);
         ctx.save_for_backward([asking, seen, queryAndGate, keyAndValue, coefficients, queriesAndGates, keysAndValues]);
         ctx.save_data(PlanKey, plan);
@@ -50,10 +50,11 @@ internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFu
         Tensor tokenGradient = TokenGradient(seenGradient.mm(keyAndValue), plan, candidatesOnly);
         plan.Asking(tokenGradient, candidatesOnly).addmm_(askedGradient, queryAndGate);
         Tensor askedWeights = askedGradient.t().mm(asking), seenWeights = seenGradient.t().mm(seen);
+        long gates = askedGradient.shape[1] - d;
         return
         [
             tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
-            askedWeights.narrow(0, d, askedWeights.shape[0] - d), coefficientGradient, null!, null!,
+            askedWeights.narrow(0, d, gates), askedGradient.narrow(1, d, gates).sum([0]), coefficientGradient, null!, null!,
         ];
     }
 

@@ -1,13 +1,8 @@
-using TorchSharp.Modules;
-
 namespace Microsoft.ML.SparseCtr;
 
-/// <summary>What compares tokens: by products of two linear maps of them.</summary>
+/// <summary>What compares tokens.</summary>
 internal interface IAttention
 {
-    /// <summary>Of the tokens that ask.</summary>
-    Linear Query { get; }
-
-    /// <summary>Of the tokens that are seen.</summary>
-    Linear Key { get; }
+    /// <summary>Changes the first weights, once all have been drawn, to those that attention learns from best. No gradients are recorded meanwhile.</summary>
+    void PrepareFirstWeights();
 }

@@ -11,21 +11,20 @@ namespace Microsoft.ML.SparseCtr;
 /// </summary>
 internal sealed class TargetAttention : nn.Module<Tensor, Tensor, long[], Tensor>, IAttention
 {
-    private readonly Linear _value, _output;
+    private readonly Linear _query, _key, _value, _output;
     private readonly int _heads, _headDimension;
 
     public TargetAttention(int dimension, int heads) : base(nameof(TargetAttention))
     {
         (_heads, _headDimension) = (heads, dimension / heads);
-        register_module("query", Query = nn.Linear(dimension, dimension, hasBias: false));
-        register_module("key", Key = nn.Linear(dimension, dimension, hasBias: false));
+        register_module("query", _query = nn.Linear(dimension, dimension, hasBias: false));
+        register_module("key", _key = nn.Linear(dimension, dimension, hasBias: false));
         register_module("value", _value = nn.Linear(dimension, dimension, hasBias: false));
         register_module("output", _output = nn.Linear(dimension, dimension, hasBias: false));
     }
 
-    public Linear Query { get; }
-
-    public Linear Key { get; }
+    /// <summary>Keys start as the queries, by which a candidate attends to behaviors that are like it.</summary>
+    public void PrepareFirstWeights() => _key.weight!.copy_(_query.weight!);
 
     /// <param name="candidates">[C, d].</param>
     /// <param name="tokens">[n, d].</param>
@@ -33,7 +32,7 @@ internal sealed class TargetAttention : nn.Module<Tensor, Tensor, long[], Tensor
     /// <returns>[C, d].</returns>
     public override Tensor forward(Tensor candidates, Tensor tokens, long[] places)
     {
-        Tensor queries = Query.forward(candidates), keysAndValues = cat([Key.forward(tokens), _value.forward(tokens)], 1);
+        Tensor queries = _query.forward(candidates), keysAndValues = cat([_key.forward(tokens), _value.forward(tokens)], 1);
         bool isFused = TensorMemory.IsDirect(candidates) && _headDimension % Lanes == 0;
         return _output.forward(isFused
             ? TargetAttentionFunction.apply(queries, keysAndValues, places, _heads)

@@ -50,9 +50,8 @@ internal abstract class CtrNetwork : nn.Module<PackedBatch, Tensor>
     }
 
     /// <summary>
-    /// Linear maps are Xavier-uniform; but so that attention need not first find out which behaviors are like a candidate, keys start as the queries, by which a
-    /// token attends to those that are like itself, and what candidates alone have starts without weight, so that it does not cover what they have in
-    /// common with behaviors.
+    /// Linear maps are Xavier-uniform, but for what attention changes; and so that it need not first find out which behaviors are like a candidate, what candidates
+    /// alone have starts without weight, and does not cover what they have in common with behaviors.
     /// </summary>
     private void DrawFirstWeights()
     {
@@ -66,7 +65,7 @@ internal abstract class CtrNetwork : nn.Module<PackedBatch, Tensor>
                 nn.init.zeros_(linear.bias);
         }
         foreach (IAttention attention in all.OfType<IAttention>())
-            attention.Key.weight!.copy_(attention.Query.weight!);
+            attention.PrepareFirstWeights();
         if (_candidateToken is not null)
             nn.init.zeros_(_candidateToken.weight);
     }

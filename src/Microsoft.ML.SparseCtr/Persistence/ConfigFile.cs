@@ -7,7 +7,7 @@ namespace Microsoft.ML.SparseCtr;
 /// <summary>A config.json: the version of its format, and one object that says what was saved.</summary>
 internal static class ConfigFile
 {
-    private const int FormatVersion = 4;
+    private const int FormatVersion = 5;
     private const string VersionName = "formatVersion";
 
     private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web)

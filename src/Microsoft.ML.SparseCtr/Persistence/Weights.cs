@@ -70,6 +70,10 @@ internal sealed class WeightReader
         return weight;
     }
 
+    /// <summary>Null where there is no such weight.</summary>
+    /// <exception cref="FormatException">It has another shape.</exception>
+    public Weight? TakeIfThere(string name, params long[] shape) => Weights.Find(_prefix + name) is null ? null : Take(name, shape);
+
     /// <exception cref="FormatException">There is a weight that no part has taken.</exception>
     public void CheckAllTaken()
     {

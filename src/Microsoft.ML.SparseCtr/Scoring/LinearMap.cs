@@ -15,21 +15,24 @@ internal sealed unsafe class LinearMap
     private readonly int _inputs;
     private readonly bool _hasBias;
 
-    /// <param name="parts">The weights of each map, [outputs, inputs], and the column of y in which its outputs begin; columns between them are zero.</param>
-    /// <param name="bias">[outputs] of a single map; null for none.</param>
-    public LinearMap(Weight? bias, params ReadOnlySpan<(Weight Weight, int Column)> parts)
+    /// <param name="parts">
+    /// The weights of each map, [outputs, inputs], its bias, [outputs] or null for none, and the column of y in which its outputs begin; columns between them are zero.
+    /// </param>
+    public LinearMap(params ReadOnlySpan<(Weight Weight, Weight? Bias, int Column)> parts)
     {
         _inputs = (int)parts[0].Weight.Shape[1];
-        foreach ((Weight weight, int column) in parts)
+        foreach ((Weight weight, _, int column) in parts)
             Stride = Math.Max(Stride, RoundUp(column + (int)weight.Shape[0], Lanes));
         _panels = new NativeBuffer<float>((long)_inputs * Stride);
-        foreach ((Weight weight, int column) in parts)
-            Pack(weight, column);
-
-        _hasBias = bias is not null;
         _bias = new NativeBuffer<float>(Stride);
-        for (int i = 0; bias is not null && i < bias.Count; i++)
-            _bias.Pointer[i] = bias.Values[i];
+        foreach ((Weight weight, Weight? bias, int column) in parts)
+        {
+            Pack(weight, column);
+            _hasBias |= bias is not null;
+            for (int i = 0; bias is not null && i < bias.Count; i++)
+                _bias.Pointer[column + i] = bias.Values[i];
+            GC.KeepAlive(bias);
+        }
     }
 
     /// <param name="reader">Where the weights are.</param>
@@ -38,7 +41,7 @@ internal sealed unsafe class LinearMap
     /// <param name="outputs">Numbers out.</param>
     /// <param name="hasBias">Whether it has a bias.</param>
     public LinearMap(WeightReader reader, string name, int inputs, int outputs, bool hasBias = false)
-        : this(hasBias ? reader.In(name).Take("bias", outputs) : null, (reader.In(name).Take("weight", outputs, inputs), 0))
+        : this((reader.In(name).Take("weight", outputs, inputs), hasBias ? reader.In(name).Take("bias", outputs) : null, 0))
     {
     }
 

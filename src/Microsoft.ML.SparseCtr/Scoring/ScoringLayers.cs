@@ -50,7 +50,7 @@ internal sealed unsafe class ScoringFeedForward
     public ScoringFeedForward(ScoringNorm norm, WeightReader reader, int dimension, int width)
     {
         (_norm, _width) = (norm, RoundUp(width, Lanes));
-        _gateAndUp = new LinearMap(null, (reader.In("gate").Take("weight", width, dimension), 0), (reader.In("up").Take("weight", width, dimension), _width));
+        _gateAndUp = new LinearMap((reader.In("gate").Take("weight", width, dimension), null, 0), (reader.In("up").Take("weight", width, dimension), null, _width));
         _down = new LinearMap(reader, "down", width, dimension);
     }
 

@@ -194,8 +194,10 @@ internal sealed unsafe class ScoringAttention
     {
         (_shape, _dimension, _heads) = (options.Shape, options.ModelDimension, options.NumberOfHeads);
         int d = _dimension, gates = Branches * _heads;
-        _queryAndGate = new LinearMap(null, (weights.In("query").Take("weight", d, d), 0), (weights.In("gate").Take("weight", gates, d), d));
-        _keyAndValue = new LinearMap(null, (weights.In("key").Take("weight", d, d), 0), (weights.In("value").Take("weight", d, d), d));
+        // Before format version 5 gates had no bias.
+        WeightReader gate = weights.In("gate");
+        _queryAndGate = new LinearMap((weights.In("query").Take("weight", d, d), null, 0), (gate.Take("weight", gates, d), gate.TakeIfThere("bias", gates), d));
+        _keyAndValue = new LinearMap((weights.In("key").Take("weight", d, d), null, 0), (weights.In("value").Take("weight", d, d), null, d));
         _output = new LinearMap(weights, "output", d, d);
         // Gates are made in whole vectors from the first on.
         _queryStride = RoundUp(d + RoundUp(gates, Lanes), Lanes);

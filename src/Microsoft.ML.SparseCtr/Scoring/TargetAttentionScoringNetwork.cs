@@ -127,7 +127,7 @@ internal sealed unsafe class ScoringTargetAttention
         int d = options.ModelDimension;
         (_dimension, _heads) = (d, options.NumberOfHeads);
         _query = new LinearMap(weights, "query", d, d);
-        _keyAndValue = new LinearMap(null, (weights.In("key").Take("weight", d, d), 0), (weights.In("value").Take("weight", d, d), d));
+        _keyAndValue = new LinearMap((weights.In("key").Take("weight", d, d), null, 0), (weights.In("value").Take("weight", d, d), null, d));
         _output = new LinearMap(weights, "output", d, d);
     }
 

@@ -8,7 +8,7 @@ namespace Microsoft.ML.SparseCtr;
 internal sealed class Checkpoint(string path)
 {
     /// <summary>To be raised with every change of what the state is made of.</summary>
-    private const int FormatVersion = 2;
+    private const int FormatVersion = 3;
 
     /// <summary>What tells one training from another, as far as can be told without comparing the rows. Any device may go on with a training.</summary>
     /// <param name="summary">What is known of the training data, and the options.</param>

@@ -197,7 +197,7 @@ class Attention(nn.Module):
         super().__init__()
         d, self.heads, self.form = config["dimension"], config["heads"], form
         self.query, self.key, self.value, self.output = (nn.Linear(d, d, bias=False) for _ in range(4))
-        self.gate = nn.Linear(d, 3 * self.heads, bias=False)
+        self.gate = nn.Linear(d, 3 * self.heads)
         self.temporal = RelTemporal(self.heads)
 
     def forward(self, x, layout, candidates_only):

@@ -98,7 +98,7 @@ public class EvoAttentionTests
             Tensor zero = zeros(1, config.ModelDimension, float64);
             Tensor q = x.mm(weights["query.weight"].t());
             Tensor k = cat([x.mm(weights["key.weight"].t()), zero]), v = cat([x.mm(weights["value.weight"].t()), zero]);
-            Tensor gates = x.mm(weights["gate.weight"].t()).sigmoid();
+            Tensor gates = (x.mm(weights["gate.weight"].t()) + weights["gate.bias"]).sigmoid();
             IEnumerable<Tensor> heads = Enumerable.Range(0, config.NumberOfHeads).Select(head =>
             {
                 Tensor logits = Of(q, head).mm(Of(k, head).t()) / Math.Sqrt(size);

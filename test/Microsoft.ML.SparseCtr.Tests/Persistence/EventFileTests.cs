@@ -117,7 +117,7 @@ public class EventFileTests
 
     [Theory]
     [InlineData("\"userType\"", "\"userTyp\"", "userTyp")]
-    [InlineData("\"formatVersion\": 4", "\"formatVersion\": 0", "format version 0")]
+    [InlineData("\"formatVersion\": 5", "\"formatVersion\": 0", "format version 0")]
     [InlineData("\"keyCount\": 11", "\"keyCount\": 0", "cannot have 0 keys")]
     [InlineData("\"keyCount\": 11", "\"keyCount\": 12", "has 12 keys, but values for 11")]
     [InlineData("\"kind\": \"Text\"", "\"kind\": 99", "no kind of ids")]
@@ -132,7 +132,7 @@ public class EventFileTests
     public void A_newer_format_is_refused()
     {
         using ModelZip file = Save(Fit());
-        file.AssertRefused("format version 7", EditFirst("\"formatVersion\": 4", "\"formatVersion\": 7"));
+        file.AssertRefused("format version 7", EditFirst("\"formatVersion\": 5", "\"formatVersion\": 7"));
     }
 
     private TransformerChain<ITransformer> Fit(bool saveEvents = true)

@@ -37,7 +37,7 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
         Save();
         using ZipArchive zip = ZipFile.OpenRead(_path);
         using JsonDocument config = JsonDocument.Parse(ModelZip.Entry(zip, "config.json").Open());
-        Assert.Equal(4, config.RootElement.GetProperty("formatVersion").GetInt32());
+        Assert.Equal(5, config.RootElement.GetProperty("formatVersion").GetInt32());
         Assert.Equal("Item", config.RootElement.GetProperty("network").GetProperty("sequenceFields")[0].GetProperty("columnName").GetString());
 
         using var weights = new BinaryReader(ModelZip.Entry(zip, "weights.safetensors").Open());
@@ -89,8 +89,8 @@ public sealed class ModelFileTests(TrainedModel trained) : IClassFixture<Trained
 
     [Fact]
     public void A_newer_format_is_refused_with_both_versions()
-        => AssertRefused("format version 5, and this version of Microsoft.ML.SparseCtr reads up to 4",
-            EditConfig(text => text.Replace("\"formatVersion\": 4", "\"formatVersion\": 5")));
+        => AssertRefused("format version 6, and this version of Microsoft.ML.SparseCtr reads up to 5",
+            EditConfig(text => text.Replace("\"formatVersion\": 5", "\"formatVersion\": 6")));
 
     [Fact]
     public void A_size_out_of_range_is_refused()

@@ -191,7 +191,7 @@ public sealed class CtrScorerTests(TrainedModel trained) : IClassFixture<Trained
     {
         using var file = new ModelZip(_mlContext, trained.Model, trained.TestView.Schema);
         using (ZipArchive zip = ZipFile.Open(file.Path, ZipArchiveMode.Update))
-            ModelZip.EditText("config.json", text => text.Replace("\"formatVersion\": 4", "\"formatVersion\": 9"))(zip);
+            ModelZip.EditText("config.json", text => text.Replace("\"formatVersion\": 5", "\"formatVersion\": 9"))(zip);
         string message = Assert.Throws<FormatException>(() => CtrScorer.Load(file.Path)).Message;
         Assert.Contains(file.Path, message);
         Assert.Contains("version 9", message);

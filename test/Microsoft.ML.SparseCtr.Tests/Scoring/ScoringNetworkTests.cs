@@ -1,4 +1,5 @@
 using TorchSharp;
+using TorchSharp.Modules;
 
 namespace Microsoft.ML.SparseCtr.Tests;
 
@@ -58,6 +59,21 @@ public class ScoringNetworkTests
             AssertScoresAsTrained(TestRequests.Config.With(TestRequests.Sizes with { Branches = branches }), TestRequests.Request(40, 3));
         for (TemporalTerms terms = TemporalTerms.None; terms < TemporalTerms.All; terms++)
             AssertScoresAsTrained(TestRequests.Config.With(TestRequests.Sizes with { TemporalTerms = terms }), TestRequests.Request(40, 3));
+    }
+
+    [Fact]
+    public void Weights_of_before_gates_had_biases_score_as_with_none()
+    {
+        CtrConfig config = TestRequests.Config;
+        using CtrNetwork network = TestRequests.Network(config, dtype: torch.ScalarType.Float32);
+        using IDisposable noGradient = torch.no_grad();
+        foreach ((string name, Parameter weight) in network.named_parameters().Where(named => IsGateBias(named.Item1)))
+            weight.zero_();
+        var earlier = new Weights(network.CopyWeights().All.Where(weight => !IsGateBias(weight.Name)));
+        Request request = TestRequests.Request(40, 3);
+        Assert.Equal(ScoringNetwork.Create(config, network.CopyWeights()).Score(request), ScoringNetwork.Create(config, earlier).Score(request));
+
+        static bool IsGateBias(string name) => name.EndsWith("attention.gate.bias", StringComparison.Ordinal);
     }
 
     [Theory]
