@@ -29,9 +29,10 @@ internal static class Demo
         IDataView log = mlContext.Data.LoadFromEnumerable(data.Rows);
         TimeSplit split = mlContext.Data.SplitByTime(log, testFraction: TestFraction);
         CtrTrainerOptions options = OptionsFor(data, arguments);
+        var fitting = Stopwatch.StartNew();
         ITransformer model = Pipeline(mlContext, log, options, new ProgressLine()).Fit(split.TrainSet);
 
-        Console.WriteLine("scoring the test rows");
+        Console.WriteLine(Invariant($"fitted in {fitting.Elapsed.TotalSeconds:F1} s; scoring the test rows"));
         IDataView scored = mlContext.Data.Cache(model.Transform(split.TestSet), "Label", "User", "Request", "Score", "Probability", "ItemRate", "BestPrediction");
         CtrMetrics metrics = mlContext.Ranking.EvaluateCtr(scored, groupColumnName: "User", rowGroupColumnName: "Request");
         Console.WriteLine(metrics);
