@@ -262,7 +262,7 @@ public static class SparseCtrCatalog
     /// <exception cref="ArgumentException">An argument is out of its range.</exception>
     public static TimeChunkingEstimator TimeChunking(
         this TransformsCatalog catalog, string outputColumnName = "HistoryChunk", string inputColumnName = "HistoryTimestamp",
-        ChunkingPolicy policy = ChunkingPolicy.Causal, int maximumChunks = 16, int historyLength = 200)
+        ChunkingPolicy policy = ChunkingPolicy.Causal, int maximumChunks = 32, int historyLength = 200)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new TimeChunkingEstimator(

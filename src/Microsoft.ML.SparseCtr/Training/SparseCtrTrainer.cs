@@ -18,16 +18,16 @@ public sealed class SparseCtrTrainer : CtrTrainer
     /// <summary>Options of <see cref="SparseCtrTrainer"/>.</summary>
     public sealed record Options : SelfAttentionOptions
     {
-        /// <summary>Chunks P that the history is cut into, at most. 1 to 10,000; default 16.</summary>
-        [Choice(new object[] { 8, 16, 32 }, 16)]
-        public int NumberOfChunks { get; set; } = 16;
+        /// <summary>Chunks P that the history is cut into, at most. 1 to 10,000; default 32.</summary>
+        [Choice(new object[] { 16, 32, 64 }, 32)]
+        public int NumberOfChunks { get; set; } = 32;
 
         /// <summary>Where the history is cut into chunks. Default: causally. Only with the largest gaps is it inexact that rows share histories.</summary>
         public ChunkingPolicy Chunking { get; set; } = ChunkingPolicy.Causal;
 
-        /// <summary>Behaviors r at the end of each chunk that the transition branch sees. 1 to 1,000; default 4.</summary>
-        [Choice(new object[] { 1, 2, 4, 8 }, 4)]
-        public int TransitionBehaviors { get; set; } = 4;
+        /// <summary>Behaviors r at the end of each chunk that the transition branch sees. 1 to 1,000; default 2.</summary>
+        [Choice(new object[] { 1, 2, 4, 8 }, 2)]
+        public int TransitionBehaviors { get; set; } = 2;
 
         /// <summary>Latest behaviors w that the local branch sees. 1 to 10,000; default 64.</summary>
         [Choice(new object[] { 32, 64, 128 }, 64)]

@@ -44,7 +44,7 @@ internal sealed class Dataset
         return new Datasets(
             new Dataset(GeneratedData.Create() with { Name = "generated" }),
             movieLensFolder is null ? null : new Dataset(MovieLens.Load(movieLensFolder)),
-            new Dataset(Longer("generated, 390 events", users: 300, pagesPerUser: 130, options => options.HistoryLength = 400)),
+            new Dataset(Longer("generated, 390 events", users: 300, pagesPerUser: 130, options => (options.HistoryLength, options.BatchSize) = (400, 64))),
             new Dataset(Longer("generated, 2,400 events", users: 100, pagesPerUser: 800, options => (options.NumberOfEpochs, options.BatchSize) = (3, 64)), trainedShare: 0.25));
     }
 

@@ -87,11 +87,11 @@ internal sealed class Plan
     /// <summary>Of one block, with the learning rate of data on which networks of one block were tuned.</summary>
     private Variant[] SparseCtrAblations(Dataset data, Dataset tunedOn)
     {
-        SparseCtrTrainer.Options all = OptionsFor(data, new SparseCtrTrainer.Options(), tunedOn) with { NumberOfBlocks = 1, NumberOfChunks = 16, LocalWindow = 32 };
+        SparseCtrTrainer.Options all = OptionsFor(data, new SparseCtrTrainer.Options(), tunedOn) with { NumberOfBlocks = 1 };
         string[] withoutMoment = [.. all.NumericColumnNames.Except(["Moment"])];
         return
         [
-            new("SparseCtr, P = 16, r = 4, w = 32", data, all),
+            new("SparseCtr, P = 32, r = 2, w = 64", data, all),
             .. new[] { AttentionBranches.Global, AttentionBranches.Transition, AttentionBranches.Local }.Select(branch =>
                 new Variant($"without the {branch.ToString().ToLowerInvariant()} branch", data, all with { Branches = AttentionBranches.All & ~branch })),
             new("with the local branch alone", data, all with { Branches = AttentionBranches.Local }),
@@ -101,12 +101,12 @@ internal sealed class Plan
             new("without these and both terms", data, all with { NumericColumnNames = withoutMoment, TemporalTerms = TemporalTerms.Elapsed }),
             new("chunks of equal counts", data, all with { Chunking = ChunkingPolicy.EqualCounts }),
             new("chunks between the largest gaps", data, all with { Chunking = ChunkingPolicy.LargestGaps }),
-            new("P = 4 chunks", data, all with { NumberOfChunks = 4 }),
-            new("P = 64 chunks", data, all with { NumberOfChunks = 64 }),
+            new("P = 8 chunks", data, all with { NumberOfChunks = 8 }),
+            new("P = 128 chunks", data, all with { NumberOfChunks = 128 }),
             new("r = 1 behavior of each chunk", data, all with { TransitionBehaviors = 1 }),
             new("r = 8 behaviors of each chunk", data, all with { TransitionBehaviors = 8 }),
-            new("w = 8 latest behaviors", data, all with { LocalWindow = 8 }),
-            new("w = 128 latest behaviors", data, all with { LocalWindow = 128 }),
+            new("w = 16 latest behaviors", data, all with { LocalWindow = 16 }),
+            new("w = 256 latest behaviors", data, all with { LocalWindow = 256 }),
         ];
     }
 
