@@ -30,7 +30,6 @@ internal sealed class EvoAttentionLayout
 {
     public const int Branches = 3;
 
-    public required long BehaviorCount { get; init; }
     public required long ChunkCount { get; init; }
 
     /// <summary>[members] the behaviors of all chunks, chunk after chunk.</summary>
@@ -70,7 +69,6 @@ internal sealed class EvoAttentionLayout
             double[] inverseLength = plan.Chunks.Select(chunk => 1.0 / chunk.Count).ToArray();
             return new EvoAttentionLayout
             {
-                BehaviorCount = plan.BehaviorCount,
                 ChunkCount = plan.Chunks.Length,
                 Member = tensor(members, device: device),
                 ChunkOfMember = tensor(chunkOfMember, device: device),

@@ -144,8 +144,6 @@ internal sealed class IdMap(IdType type)
     private readonly List<string> _textsInOrder = [];
     private readonly List<long> _numbersInOrder = [];
 
-    public IdType Type => type;
-
     public int Count => type.Kind == IdKind.Text ? _textsInOrder.Count : _numbersInOrder.Count;
 
     public IReadOnlyList<string> Texts => _textsInOrder;
