@@ -3,22 +3,80 @@ namespace Microsoft.ML.Data;
 /// <summary>What is the same value, which values are missing ones, and how values are collected.</summary>
 internal static class Terms
 {
-    /// <summary>The distinct values of a column of data, at most <paramref name="maximum"/> of them.</summary>
-    public static T[] Collect<T>(IDataView data, DataViewSchema.Column column, int maximum, bool sort)
+    /// <summary>The distinct values of columns of data, at most <paramref name="maximum"/> of each, in one pass over it.</summary>
+    public static TermMap[] Collect(IDataView data, DataViewSchema.Column[] columns, int maximum, bool sort)
     {
-        var isMissing = GetIsMissing<T>(column.Type.GetItemType());
-        var values = new List<T>();
-        var seen = new HashSet<T>(GetComparer<T>());
-        foreach (var value in Items<T>(data, column))
+        using var cursor = data.GetRowCursor(columns);
+        var collectors = Array.ConvertAll(columns, column =>
+            GenericCall.Invoke<Collector>(MakeCollector<int>, column.Type.GetItemType().RawType, cursor, column, maximum));
+        while (cursor.MoveNext())
         {
-            if (values.Count == maximum)
-                break;
-            if (!isMissing(value) && seen.Add(value))
-                values.Add(value is ReadOnlyMemory<char> text ? (T)(object)text.ToString().AsMemory() : value);
+            foreach (var collector in collectors)
+                collector.Read();
         }
-        if (sort)
-            values.Sort(GetOrder<T>());
-        return [.. values];
+        return Array.ConvertAll(collectors, collector => collector.ToMap(sort));
+    }
+
+    private static Collector MakeCollector<T>(DataViewRow row, DataViewSchema.Column column, int maximum) => new Collector<T>(row, column, maximum);
+
+    private abstract class Collector
+    {
+        /// <summary>Takes the values of the current row.</summary>
+        public abstract void Read();
+
+        public abstract TermMap ToMap(bool sort);
+    }
+
+    private sealed class Collector<T> : Collector
+    {
+        private readonly PrimitiveDataViewType _itemType;
+        private readonly int _maximum;
+        private readonly Func<T, bool> _isMissing;
+        private readonly List<T> _values = [];
+        private readonly HashSet<T> _seen = new(GetComparer<T>());
+        private readonly Action _read;
+
+        public Collector(DataViewRow row, DataViewSchema.Column column, int maximum)
+        {
+            (_itemType, _maximum) = ((PrimitiveDataViewType)column.Type.GetItemType(), maximum);
+            _isMissing = GetIsMissing<T>(_itemType);
+            if (column.Type is VectorDataViewType)
+            {
+                var getter = row.GetGetter<VBuffer<T>>(column);
+                VBuffer<T> vector = default;
+                _read = () =>
+                {
+                    getter(ref vector);
+                    foreach (var value in vector.IsDense ? vector.GetValues() : vector.DenseValues().ToArray())
+                        Add(value);
+                };
+            }
+            else
+            {
+                var getter = row.GetGetter<T>(column);
+                T value = default;
+                _read = () =>
+                {
+                    getter(ref value);
+                    Add(value);
+                };
+            }
+        }
+
+        public override void Read() => _read();
+
+        private void Add(T value)
+        {
+            if (_values.Count < _maximum && !_isMissing(value) && _seen.Add(value))
+                _values.Add(value is ReadOnlyMemory<char> text ? (T)(object)text.ToString().AsMemory() : value);
+        }
+
+        public override TermMap ToMap(bool sort)
+        {
+            if (sort)
+                _values.Sort(GetOrder<T>());
+            return new TermMap<T>(_itemType, [.. _values]);
+        }
     }
 
     public static IEqualityComparer<T> GetComparer<T>() =>
@@ -39,10 +97,6 @@ internal static class Terms
             _ => (T value) => false,
         });
     }
-
-    private static IEnumerable<T> Items<T>(IDataView data, DataViewSchema.Column column) => column.Type is VectorDataViewType
-        ? data.GetColumn<VBuffer<T>>(column).SelectMany(vector => vector.DenseValues())
-        : data.GetColumn<T>(column);
 
     private sealed class TextComparer : IEqualityComparer<ReadOnlyMemory<char>>, IComparer<ReadOnlyMemory<char>>
     {

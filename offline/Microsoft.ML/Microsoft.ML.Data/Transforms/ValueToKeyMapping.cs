@@ -42,26 +42,27 @@ public sealed class ValueToKeyMappingEstimator : IEstimator<ValueToKeyMappingTra
     public ValueToKeyMappingTransformer Fit(IDataView input)
     {
         _host.CheckValue(input, nameof(input));
-        var maps = Array.ConvertAll(_columns, pair =>
+        var columns = Array.ConvertAll(_columns, pair =>
         {
             var column = input.Schema.GetColumn(_host, "input", pair.InputColumnName);
-            var itemType = column.Type.GetItemType() as PrimitiveDataViewType
-                ?? throw _host.ExceptSchemaMismatch("inputSchema", "input", column.Name, "a primitive type", column.Type.ToString());
-            return GenericCall.Invoke<TermMap>(MakeMap<int>, itemType.RawType, input, column, itemType);
+            return column.Type.GetItemType() is PrimitiveDataViewType ? column
+                : throw _host.ExceptSchemaMismatch("inputSchema", "input", column.Name, "a primitive type", column.Type.ToString());
         });
-        return new ValueToKeyMappingTransformer(_host, _columns, maps, _keyValuesAsText);
+        return new ValueToKeyMappingTransformer(_host, _columns, MakeMaps(input, columns), _keyValuesAsText);
     }
 
-    private TermMap MakeMap<T>(IDataView input, DataViewSchema.Column column, PrimitiveDataViewType itemType)
+    private TermMap[] MakeMaps(IDataView input, DataViewSchema.Column[] columns)
     {
         bool sort = _keyOrdinality == KeyOrdinality.ByValue;
         if (_keyData is null)
-            return new TermMap<T>(itemType, Terms.Collect<T>(input, column, _maximumNumberOfKeys, sort));
+            return Terms.Collect(input, columns, _maximumNumberOfKeys, sort);
         var keyColumn = _keyData.Schema[0];
         var keyType = keyColumn.Type.GetItemType();
-        if (keyType.RawType != typeof(T))
-            throw _host.ExceptSchemaMismatch("keyData", "key data", keyColumn.Name, itemType.ToString(), keyType.ToString());
-        return new TermMap<T>(itemType, Terms.Collect<T>(_keyData, keyColumn, _maximumNumberOfKeys, sort));
+        var other = columns.FirstOrDefault(column => column.Type.GetItemType().RawType != keyType.RawType);
+        if (other.Name is not null)
+            throw _host.ExceptSchemaMismatch("keyData", "key data", keyColumn.Name, other.Type.GetItemType().ToString(), keyType.ToString());
+        var map = Terms.Collect(_keyData, [keyColumn], _maximumNumberOfKeys, sort)[0];
+        return Array.ConvertAll(columns, _ => map);
     }
 
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) => _columns.Apply(_host, inputSchema, (pair, input) =>
