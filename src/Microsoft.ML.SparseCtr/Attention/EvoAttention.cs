@@ -44,7 +44,7 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
 
     /// <summary>
     /// Keys start as the queries, by which a token attends to those that are like itself. And heads start in one branch each, the quarter that forgets least
-    /// (<see cref="RelTemporal"/>) in the global one, the others in the local one: heads that give the sum of all branches from the first step on do not learn to tell them apart.
+    /// (<see cref="RelTemporal"/>) in the global one, the others in the local one: with two blocks, heads that begin with the sum of all branches, which share one space of values, learn less.
     /// </summary>
     public void PrepareFirstWeights()
     {

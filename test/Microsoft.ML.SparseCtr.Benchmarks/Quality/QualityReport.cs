@@ -80,7 +80,7 @@ internal sealed class QualityReport(ResultLog results, string folder)
         Add("## Learning rates");
         Add();
         Add("Equal effort for all models: three rates, seed 1; the one with the best validation AUC, in bold, is the model's in all other tables. The");
-        Add("ablations, which have one block, take those of the short log. On the log of 2,400 events, histories of 200 are tuned on. Epochs and dropouts are the same for all: those that had been chosen for SparseCtr's demo.");
+        Add("ablations, which have one block, take those of the short log. On the log of 2,400 events, histories of 200 are tuned on. Epochs, dropouts and batches are the same for all: those that had been chosen for SparseCtr's demo, and for the longer logs batches of 64 requests.");
         Add("Validation AUC:");
         Add();
         Variant[][] rows = [.. plan.Tuning.GroupBy(variant => (variant.Data.Name, variant.Name)).Select(rates => rates.ToArray())];
