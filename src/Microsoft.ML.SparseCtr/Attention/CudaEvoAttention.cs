@@ -224,16 +224,9 @@ internal sealed class CudaEvoAttentionFunction : FusedFunction<CudaEvoAttentionF
         Tensor coefficientGradient = new CudaEvoAttention(CudaKernels.Of(x)!, plan, candidatesOnly, asked, seen, coefficients)
             .Backward(statistics, Aligned(gradient.contiguous()), askedGradient, seenGradient);
 
-        long d = x.shape[1];
         Tensor tokenGradient = seenGradient.mm(keyAndValue);
         plan.Asking(tokenGradient, candidatesOnly).addmm_(askedGradient, queryAndGate);
-        Tensor askedWeights = askedGradient.t().mm(plan.Asking(x, candidatesOnly)).to(float32), seenWeights = seenGradient.t().mm(x).to(float32);
-        long gates = askedGradient.shape[1] - d;
-        return
-        [
-            tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
-            askedWeights.narrow(0, d, gates), askedGradient.narrow(1, d, gates).to(float32).sum([0]), coefficientGradient, null!, null!,
-        ];
+        return EvoAttentionFunction.Gradients(tokenGradient, askedGradient, plan.Asking(x, candidatesOnly), seenGradient, x, coefficientGradient);
     }
 
     /// <summary>A copy where it is a part of a tensor that does not begin where kernels can read four numbers at once.</summary>

@@ -49,12 +49,19 @@ internal sealed unsafe class EvoAttentionFunction : FusedFunction<EvoAttentionFu
 
         Tensor tokenGradient = TokenGradient(seenGradient.mm(keyAndValue), plan, candidatesOnly);
         plan.Asking(tokenGradient, candidatesOnly).addmm_(askedGradient, queryAndGate);
-        Tensor askedWeights = askedGradient.t().mm(asking), seenWeights = seenGradient.t().mm(seen);
-        long gates = askedGradient.shape[1] - d;
+        return Gradients(tokenGradient, askedGradient, asking, seenGradient, seen, coefficientGradient);
+    }
+
+    /// <summary>The gradients of what this function, or its twin on a GPU, is given, one for each: those of the weights follow from those of queries and gates, and of keys and values.</summary>
+    internal static List<Tensor> Gradients(
+        Tensor tokenGradient, Tensor askedGradient, Tensor asking, Tensor seenGradient, Tensor seen, Tensor coefficientGradient)
+    {
+        long d = asking.shape[1], gates = askedGradient.shape[1] - d;
+        Tensor askedWeights = askedGradient.t().mm(asking).to(float32), seenWeights = seenGradient.t().mm(seen).to(float32);
         return
         [
             tokenGradient, askedWeights.narrow(0, 0, d), seenWeights.narrow(0, 0, d), seenWeights.narrow(0, d, d),
-            askedWeights.narrow(0, d, gates), askedGradient.narrow(1, d, gates).sum([0]), coefficientGradient, null!, null!,
+            askedWeights.narrow(0, d, gates), askedGradient.narrow(1, d, gates).to(float32).sum([0]), coefficientGradient, null!, null!,
         ];
     }
 

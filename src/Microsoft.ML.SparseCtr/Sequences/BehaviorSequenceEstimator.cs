@@ -108,6 +108,9 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
             options.Require(Enum.IsDefined(UnknownUsers), nameof(UnknownUsers), "one of its names", UnknownUsers);
         }
 
+        /// <summary>Which of a user's events a history has.</summary>
+        internal HistoryWindow Window => new(HistoryLength, HistoryStride);
+
         /// <summary>The log's columns that histories carry, the item first.</summary>
         internal IEnumerable<string> Carried => [ItemColumnName, .. FieldColumnNames];
 
@@ -147,7 +150,7 @@ public sealed class BehaviorSequenceEstimator : IEstimator<BehaviorSequenceTrans
                 .Select(column => column.IsKey
                     ? MLNetInternals.KeyVectorShape(EventField.Prefix + column.Name, column.Annotations)
                     : MLNetInternals.VectorShape(EventField.Prefix + column.Name, column.ItemType)),
-            MLNetInternals.VectorShape(BehaviorSequenceTransformer.HistoryTimestamp, NumberDataViewType.Int64, new HistoryWindow(_options.HistoryLength, _options.HistoryStride).ToAnnotations()),
+            MLNetInternals.VectorShape(BehaviorSequenceTransformer.HistoryTimestamp, NumberDataViewType.Int64, _options.Window.ToAnnotations()),
         ];
         return inputSchema.WithColumns(added);
     }

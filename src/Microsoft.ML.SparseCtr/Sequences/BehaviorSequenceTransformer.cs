@@ -121,8 +121,7 @@ public sealed class BehaviorSequenceTransformer : ColumnAddingTransformer, IEven
     private sealed class Mapper(BehaviorSequenceTransformer transformer, DataViewSchema schema) : ColumnAddingMapper(schema,
         [
             .. transformer._fields.Select(field => field.HistoryColumn),
-            new DataViewSchema.DetachedColumn(HistoryTimestamp, new VectorDataViewType(NumberDataViewType.Int64),
-                new HistoryWindow(transformer._options.HistoryLength, transformer._options.HistoryStride).ToAnnotations()),
+            new DataViewSchema.DetachedColumn(HistoryTimestamp, new VectorDataViewType(NumberDataViewType.Int64), transformer._options.Window.ToAnnotations()),
         ])
     {
         private BehaviorSequenceEstimator.Options Options => transformer._options;

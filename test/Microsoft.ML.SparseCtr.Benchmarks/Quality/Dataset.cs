@@ -44,18 +44,19 @@ internal sealed class Dataset
         return new Datasets(
             new Dataset(GeneratedData.Create() with { Name = "generated" }),
             movieLensFolder is null ? null : new Dataset(MovieLens.Load(movieLensFolder)),
-            new Dataset(Longer("generated, 390 events", users: 300, pagesPerUser: 130, options => (options.HistoryLength, options.BatchSize) = (400, 64))),
-            new Dataset(Longer("generated, 2,400 events", users: 100, pagesPerUser: 800, options => (options.NumberOfEpochs, options.BatchSize) = (3, 64)), trainedShare: 0.25));
+            new Dataset(Longer("generated, 390 events", users: 300, pagesPerUser: 130, options => options.HistoryLength = 400)),
+            new Dataset(Longer("generated, 2,400 events", users: 100, pagesPerUser: 800, options => options.NumberOfEpochs = 3), trainedShare: 0.25));
     }
 
     private static ClickData Longer(string name, int users, int pagesPerUser, Action<CtrTrainerOptions> tune)
     {
         ClickData data = GeneratedData.Create(users, pagesPerUser);
-        return data with { Name = name, Tune = data.Tune + tune + TwoBlocks };
+        return data with { Name = name, Tune = data.Tune + tune + ForLongHistories };
 
-        // In the last block candidates alone ask: only before it does dense attention cost the square of the length.
-        static void TwoBlocks(CtrTrainerOptions options)
+        static void ForLongHistories(CtrTrainerOptions options)
         {
+            options.BatchSize = 64;
+            // In the last block candidates alone ask: only before it does dense attention cost the square of the length.
             if (options is SelfAttentionOptions selfAttention)
                 selfAttention.NumberOfBlocks = 2;
         }

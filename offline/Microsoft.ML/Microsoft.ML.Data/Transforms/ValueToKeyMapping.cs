@@ -58,9 +58,11 @@ public sealed class ValueToKeyMappingEstimator : IEstimator<ValueToKeyMappingTra
             return Terms.Collect(input, columns, _maximumNumberOfKeys, sort);
         var keyColumn = _keyData.Schema[0];
         var keyType = keyColumn.Type.GetItemType();
-        var other = columns.FirstOrDefault(column => column.Type.GetItemType().RawType != keyType.RawType);
-        if (other.Name is not null)
-            throw _host.ExceptSchemaMismatch("keyData", "key data", keyColumn.Name, other.Type.GetItemType().ToString(), keyType.ToString());
+        foreach (var itemType in columns.Select(column => column.Type.GetItemType()))
+        {
+            if (keyType.RawType != itemType.RawType)
+                throw _host.ExceptSchemaMismatch("keyData", "key data", keyColumn.Name, itemType.ToString(), keyType.ToString());
+        }
         var map = Terms.Collect(_keyData, [keyColumn], _maximumNumberOfKeys, sort)[0];
         return Array.ConvertAll(columns, _ => map);
     }
