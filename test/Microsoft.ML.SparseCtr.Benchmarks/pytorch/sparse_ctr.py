@@ -413,6 +413,7 @@ class Measurements:
         return {"version": torch.__version__, "device": name, "missing": {variant: missing_for(variant, self.device) for variant in VARIANTS}}
 
     def products(self, request):
+        torch.set_num_threads(request["threads"])
         matrix = torch.ones(512, 512)
         fastest = self._fastest(lambda: matrix @ matrix, request["seconds"])
         with open("/proc/self/maps") as maps:
