@@ -11,6 +11,7 @@ internal static class BenchmarkRequests
         NumberOfChunks = 32,
         Chunking = ChunkingPolicy.LargestGaps,
         TransitionBehaviors = 2,
+        LocalWindow = 64,
     };
 
     public static CtrConfig Config { get; } = new()

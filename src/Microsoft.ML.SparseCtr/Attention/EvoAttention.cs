@@ -43,19 +43,18 @@ internal sealed class EvoAttention : nn.Module<Tensor, EvoAttentionPlan, bool, T
     }
 
     /// <summary>
-    /// Keys start as the queries, by which a token attends to those that are like itself. And heads start in one branch each, the quarter that forgets least
-    /// (<see cref="RelTemporal"/>) in the global one, the others in the local one: with two blocks, heads that begin with the sum of all branches, which share one space of values, learn less.
+    /// Keys start as the queries, by which a token attends to those that are like itself. And heads start in the local branch: the far ones, which share its space of values,
+    /// begin almost shut and open where they help. Heads that begin with the sum of all branches learn less.
     /// </summary>
     public void PrepareFirstWeights()
     {
         const float open = 2, shut = -open;
         _key.weight!.copy_(_query.weight!);
-        if (_heads == 1 || (_shape.Branches & AttentionBranches.GlobalAndLocal) != AttentionBranches.GlobalAndLocal)
+        if (!_shape.Branches.HasFlag(AttentionBranches.Local) || _shape.Branches == AttentionBranches.Local)
             return;
-        int slow = (_heads + 3) / 4;
-        IEnumerable<float> heads = Enumerable.Range(0, _heads).Select(head => head < slow ? open : shut);
-        float[] first = [.. heads, .. Enumerable.Repeat(shut, _heads), .. heads.Select(global => -global)];
-        _gate.bias!.copy_(tensor(first));
+        int far = (Branches - 1) * _heads;
+        _gate.bias!.narrow(0, 0, far).fill_(shut);
+        _gate.bias!.narrow(0, far, _heads).fill_(open);
     }
 
     /// <param name="x">[tokens, d] the normalized tokens of the batch, packed as the plan says.</param>

@@ -29,9 +29,9 @@ public sealed class SparseCtrTrainer : CtrTrainer
         [Choice(new object[] { 1, 2, 4, 8 }, 2)]
         public int TransitionBehaviors { get; set; } = 2;
 
-        /// <summary>Latest behaviors w that the local branch sees. 1 to 10,000; default 64.</summary>
-        [Choice(new object[] { 32, 64, 128 }, 64)]
-        public int LocalWindow { get; set; } = 64;
+        /// <summary>Latest behaviors w that the local branch sees. What attention costs grows with it; histories that are shorter are seen whole. 1 to 10,000; default 256.</summary>
+        [Choice(new object[] { 64, 128, 256 }, 256)]
+        public int LocalWindow { get; set; } = 256;
 
         /// <summary>The branches of attention. Default: all three.</summary>
         public AttentionBranches Branches { get; set; } = AttentionBranches.All;

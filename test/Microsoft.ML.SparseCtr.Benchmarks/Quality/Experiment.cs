@@ -26,7 +26,7 @@ internal sealed record Variant(string Name, Dataset Data, CtrTrainerOptions? Opt
 internal sealed record Experiment(Variant Variant, int Seed)
 {
     /// <summary>To be raised where what is measured changes though data, model and options keep their names: results of another version are run again.</summary>
-    private const int Version = 2;
+    private const int Version = 3;
 
     private static readonly JsonSerializerOptions s_json = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
 

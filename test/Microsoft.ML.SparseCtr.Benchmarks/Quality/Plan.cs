@@ -46,8 +46,7 @@ internal sealed class Plan
 
     public IEnumerable<Experiment> Experiments => Tuning.Select(variant => variant.Experiments.First())
         .Concat(SeedAfterSeed(Main.SelectMany(table => table)))
-        .Concat(SeedAfterSeed(Ablations.SelectMany(table => table)))
-        .Concat(SeedAfterSeed(Ladder.Concat(HistoryLengths.OrderBy(variant => variant.Options is DenseAttentionTrainer.Options))))
+        .Concat(SeedAfterSeed([.. Ablations.SelectMany(table => table), .. Ladder, .. HistoryLengths]))
         .DistinctBy(experiment => experiment.Id);
 
     /// <summary>So that a part of them compares all variants over the same seeds.</summary>
@@ -91,7 +90,7 @@ internal sealed class Plan
         string[] withoutMoment = [.. all.NumericColumnNames.Except(["Moment"])];
         return
         [
-            new("SparseCtr, P = 32, r = 2, w = 64", data, all),
+            new("SparseCtr, P = 32, r = 2, w = 256", data, all),
             .. new[] { AttentionBranches.Global, AttentionBranches.Transition, AttentionBranches.Local }.Select(branch =>
                 new Variant($"without the {branch.ToString().ToLowerInvariant()} branch", data, all with { Branches = AttentionBranches.All & ~branch })),
             new("with the local branch alone", data, all with { Branches = AttentionBranches.Local }),
@@ -106,7 +105,7 @@ internal sealed class Plan
             new("r = 1 behavior of each chunk", data, all with { TransitionBehaviors = 1 }),
             new("r = 8 behaviors of each chunk", data, all with { TransitionBehaviors = 8 }),
             new("w = 16 latest behaviors", data, all with { LocalWindow = 16 }),
-            new("w = 256 latest behaviors", data, all with { LocalWindow = 256 }),
+            new("w = 64 latest behaviors", data, all with { LocalWindow = 64 }),
         ];
     }
 
