@@ -46,7 +46,7 @@ internal sealed class Plan
 
     public IEnumerable<Experiment> Experiments => Tuning.Select(variant => variant.Experiments.First())
         .Concat(SeedAfterSeed(Main.SelectMany(table => table)))
-        .Concat(SeedAfterSeed([.. Ablations.SelectMany(table => table), .. Ladder, .. HistoryLengths]))
+        .Concat(SeedAfterSeed([.. HistoryLengths, .. Ablations.SelectMany(table => table), .. Ladder]))
         .DistinctBy(experiment => experiment.Id);
 
     /// <summary>So that a part of them compares all variants over the same seeds.</summary>
